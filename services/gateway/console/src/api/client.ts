@@ -25,6 +25,7 @@ export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "crea
 export type Task = Schemas["gatehouse.approval.v1.Task"];
 export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];
 export type Account = Schemas["gatehouse.provisioning.v1.Account"];
+export type AccountPreview = Schemas["gatehouse.provisioning.v1.AccountPreview"];
 export type WorkItem = Schemas["gatehouse.provisioning.v1.WorkItem"];
 export type Checklist = Schemas["gatehouse.provisioning.v1.Checklist"];
 export type ChecklistSettings = Schemas["gatehouse.provisioning.v1.ChecklistSettings"];

@@ -7,6 +7,8 @@ import { AppIcon } from "@/components/AppIcon";
 import { appIconNames, appIcons, type AppIconName } from "@/components/appIcons";
 import { Select, SelectOrNone } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
+import { samePlace } from "@/routes/admin/integrations/found";
+import { LookFirst } from "@/routes/admin/integrations/LookFirst";
 import { Described } from "./Described";
 import { OfferForm } from "./OfferForm";
 import type { AppField, AppValues } from "./values";
@@ -15,7 +17,8 @@ interface Props {
   values: AppValues;
   onChange: (values: AppValues) => void;
   errors: Partial<Record<AppField, string>>;
-  gone?: App["goneUserIds"];
+  /** The app as it is; undefined for a new one. */
+  app?: App;
   /** Says whose it is, of a new one. */
   belongs?: ReactNode;
   /** Whether it is an app that environments can be offered. */
@@ -23,10 +26,12 @@ interface Props {
 }
 
 /** What can be set on an app. */
-export function AppForm({ values, onChange, errors, gone, belongs, offers }: Props) {
+export function AppForm({ values, onChange, errors, app, belongs, offers }: Props) {
   const { t } = useTranslation();
   const set = <K extends AppField>(name: K) => (value: AppValues[K]) => onChange({ ...values, [name]: value });
   const integrations = api.useQuery("get", "/v1/integrations", { params: { query: { pageSize: 1000 } } });
+  const gone = app?.goneUserIds;
+  const place = (id: string | undefined) => integrations.data?.integrations?.find((i) => i.id === id)?.scim?.baseUrl;
   const names = Object.fromEntries(
     (integrations.data?.integrations ?? []).map((i) => [i.id ?? "", i.state === "INTEGRATION_STATE_WORKING" ? (i.name ?? "") : t("admin.apps.notWorking", { name: i.name })]),
   );
@@ -62,6 +67,15 @@ export function AppForm({ values, onChange, errors, gone, belongs, offers }: Pro
         onChange={(id) => set("integrationId")(id === "none" ? "" : id)}
         choices={{ none: t("none"), ...names }}
       />
+      {app && values.integrationId && (
+        <LookFirst
+          key={values.integrationId}
+          app={app}
+          rules={values}
+          at={{ integrationId: values.integrationId }}
+          moves={!!app.integrationId && !samePlace(place(app.integrationId), place(values.integrationId))}
+        />
+      )}
       <ChosenPeople label={t("admin.apps.owner")} hint={t("admin.apps.ownerHint")} one ids={values.ownerId ? [values.ownerId] : []} gone={gone} onChange={([id]) => set("ownerId")(id ?? "")} error={errors.ownerId} />
       <ChosenPeople label={t("admin.apps.admins")} hint={t("admin.apps.adminsHint")} ids={values.adminIds} gone={gone} onChange={set("adminIds")} error={errors.adminIds} />
       <ChosenPeople label={t("admin.apps.approvers")} hint={t("admin.apps.approversHint")} ordered ids={values.approverIds} gone={gone} onChange={set("approverIds")} error={errors.approverIds} />

@@ -39,7 +39,7 @@ export function ChangeApp({ app }: { app: App }) {
         }
       }}
     >
-      {(errors) => <AppForm values={values} onChange={setValues} errors={errors} gone={seen.goneUserIds} offers={whole && !seen.environmentId} />}
+      {(errors) => <AppForm values={values} onChange={setValues} errors={errors} app={seen} offers={whole && !seen.environmentId} />}
     </Confirm>
   );
 }

@@ -9,6 +9,8 @@ import { Confirm } from "@/components/Confirm";
 import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
+import { samePlace } from "./found";
+import { LookAtAddress } from "./LookAtAddress";
 import { integrationMask, integrationValues } from "./values";
 
 const fields = ["name", "scim.baseUrl", "scim.token", "access", "leaveAccounts"] as const;
@@ -78,6 +80,7 @@ export function EditIntegration({ integration }: { integration?: Integration }) 
             onChange={(token) => setValues({ ...values, token })}
             error={errors["scim.token"]}
           />
+          {seen && !samePlace(values.baseUrl, seen.scim?.baseUrl) && <LookAtAddress integration={seen} baseUrl={values.baseUrl.trim()} token={values.token} />}
           <Select
             label={t("admin.integrations.access")}
             error={errors.access}
