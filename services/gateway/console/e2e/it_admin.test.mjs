@@ -192,10 +192,11 @@ test("an app becomes automatic with an integration that works, fails, is mended 
     const holders = page.getByRole("region", { name: "Who has access" });
     await holders.getByRole("listitem").filter({ hasText: "Nia Lund · Potters" }).getByText("In place").waitFor();
 
-    // It goes only after it is said how many have access, and with that.
+    // It goes only after it is said who has access, and with that.
     await page.getByRole("button", { name: "Delete Kiln Tickets" }).click();
-    await dialog(page).getByRole("button", { name: "Delete" }).click();
-    await dialog(page).getByText(/grants? of access end/).waitFor();
+    await dialog(page).getByText(/^1 person loses access\. \d grants? of access ends?\.$/).waitFor();
+    await dialog(page).getByText("1 account is removed. The integration does it.").waitFor();
+    await dialog(page).getByRole("link", { name: "Story kiln" }).waitFor();
     await dialog(page).getByRole("button", { name: "End the access and delete" }).click();
     await page.getByText("Kiln Tickets is deleted.").waitFor();
     await go(page, "People");

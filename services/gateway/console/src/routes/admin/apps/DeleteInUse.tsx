@@ -6,7 +6,11 @@ import { type App, client, type Entitlement } from "@/api/client";
 import { Problem } from "@/api/problem";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
+import { Loading } from "@/components/Loading";
+import { ProblemNote } from "@/components/ProblemNote";
 import { tell } from "@/components/Toasts";
+import { useEnds } from "./useEnds";
+import { WhatEnds } from "./WhatEnds";
 
 interface Props {
   app: App;
@@ -14,25 +18,30 @@ interface Props {
   entitlement?: Entitlement;
 }
 
-/** Deletes an app, or something in it. If anybody has access, it first says how many, and ends it only then. */
+/** Deletes an app, or something in it, after showing what ends with it. Access is ended only if it was said that somebody has some. */
 export function DeleteInUse({ app, entitlement }: Props) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [use, setUse] = useState<Problem>();
+  const [open, setOpen] = useState(false);
+  // Of what the caller does not see, the API tells how much there is.
+  const [refused, setRefused] = useState<Problem>();
+  const { ends, flows, more, isPending, error, again } = useEnds(app, entitlement, open);
   const name = entitlement?.name ?? app.name;
+  const endAccess = refused !== undefined || !!ends?.inUse;
   const remove = async () => {
     try {
       if (entitlement) {
         const path = { app_id: app.id ?? "", id: entitlement.id ?? "" };
-        await client.DELETE("/v1/apps/{app_id}/entitlements/{id}", { params: { path, query: { etag: entitlement.etag, endAccess: use !== undefined } } });
+        await client.DELETE("/v1/apps/{app_id}/entitlements/{id}", { params: { path, query: { etag: entitlement.etag, endAccess } } });
       } else {
-        await client.DELETE("/v1/apps/{id}", { params: { path: { id: app.id ?? "" }, query: { etag: app.etag, endAccess: use !== undefined } } });
+        await client.DELETE("/v1/apps/{id}", { params: { path: { id: app.id ?? "" }, query: { etag: app.etag, endAccess } } });
       }
     } catch (e) {
-      if (e instanceof Problem && (e.reason === "APP_IN_USE" || e.reason === "ENTITLEMENT_IN_USE")) setUse(e);
+      if (e instanceof Problem && (e.reason === "APP_IN_USE" || e.reason === "ENTITLEMENT_IN_USE")) setRefused(e);
       throw e;
     }
+    setOpen(false);
     tell(t("admin.deleted", { name }));
     if (!entitlement) await navigate({ to: "/admin/apps" });
     await queries.invalidateQueries();
@@ -45,21 +54,28 @@ export function DeleteInUse({ app, entitlement }: Props) {
         </Button>
       }
       title={t("admin.deleteTitle", { name })}
-      action={t(use ? "admin.apps.endAndDelete" : "admin.delete")}
+      action={t(endAccess ? "admin.apps.endAndDelete" : "admin.delete")}
       danger
-      onOpen={() => setUse(undefined)}
+      ready={!isPending}
+      onOpen={() => {
+        setRefused(undefined);
+        setOpen(true);
+        if (open) again();
+      }}
+      onClose={() => setOpen(false)}
       act={remove}
     >
-      {use ? (
+      <p>{t("admin.apps.deleteText")}</p>
+      {isPending && <Loading rows={2} />}
+      {error !== undefined && <ProblemNote error={error} again={again} />}
+      {ends && <WhatEnds app={app} entitlement={entitlement} ends={ends} flows={flows} more={more} />}
+      {refused && (
         <div className="note" data-tone="warn">
           <ul>
-            <li>{t("admin.apps.grants", { count: Number(use.metadata.grants ?? 0) })}</li>
-            <li>{t("admin.apps.openRequests", { count: Number(use.metadata.open_requests ?? 0) })}</li>
+            <li>{t("admin.apps.grants", { count: Number(refused.metadata.grants ?? 0) })}</li>
+            <li>{t("admin.apps.openRequests", { count: Number(refused.metadata.open_requests ?? 0) })}</li>
           </ul>
-          <p>{t("admin.apps.endText")}</p>
         </div>
-      ) : (
-        <p>{t("admin.apps.deleteText")}</p>
       )}
     </Confirm>
   );
