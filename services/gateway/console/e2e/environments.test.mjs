@@ -1,4 +1,4 @@
-// B-USR-12 in part (apps and environments), B-CAT-03 in part (which environments see an app): an
+// B-USR-12 in part (people, apps and environments), B-CAT-03 in part (which environments see an app): an
 // admin makes environments and says what they may have, and offers an app to one; whoever is of
 // another sees neither.
 import assert from "node:assert/strict";
@@ -140,6 +140,21 @@ test("an app is offered to one environment, or belongs to it", () =>
       assert(tries < 10);
     }
     await dialog(page).getByRole("button", { name: "Back" }).click();
+
+    // What is of one environment is found there, of all that there is in the organization.
+    await go(page, "Environments");
+    await page.getByRole("link", { name: "People of East" }).click();
+    await line(page, nora.name).getByText(/· East$/).waitFor();
+    assert.equal(await line(page, "Ada Byron").count(), 0);
+    await page.reload();
+    await page.getByRole("button", { name: /Environment$/ }).click();
+    await page.getByRole("option", { name: "The organization itself" }).click();
+    await line(page, "Ada Byron").waitFor();
+    assert.equal(await line(page, nora.name).count(), 0);
+    await go(page, "Environments");
+    await page.getByRole("link", { name: "Apps of East" }).click();
+    await line(page, "East Wheel").waitFor();
+    assert.equal(await line(page, "Shared Wheel").count(), 0);
     assert.deepEqual([...besides(wrong, 1), ...eastern.wrong, ...western.wrong], []);
   }));
 

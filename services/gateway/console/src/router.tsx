@@ -212,7 +212,7 @@ const adminRequests = createRoute({
 const adminApps = createRoute({
   getParentRoute: () => admin,
   path: "/apps",
-  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  validateSearch: (search) => set({ q: text(search.q), environment: text(search.environment) }),
   component: lazyRouteComponent(() => import("@/routes/admin/apps/Apps"), "Apps"),
 });
 

@@ -547,6 +547,8 @@ export const de: typeof en = {
       nothing: "Zu „{{words}}“ wurde keine Umgebung gefunden.",
       none: "Es gibt keine Umgebung. Alle Personen und Anwendungen gehören der Organisation selbst.",
       since: "angelegt",
+      peopleOf: "Personen von {{name}}",
+      appsOf: "Anwendungen von {{name}}",
       add: "Umgebung hinzufügen",
       added: "{{name}} ist hinzugefügt.",
       quotas: "Was sie haben darf",

@@ -545,6 +545,8 @@ export const en = {
       nothing: "No environment is found by “{{words}}”.",
       none: "There is no environment. Everybody and every app belongs to the organization itself.",
       since: "made",
+      peopleOf: "People of {{name}}",
+      appsOf: "Apps of {{name}}",
       add: "Add an environment",
       added: "{{name}} is added.",
       quotas: "What it may have",

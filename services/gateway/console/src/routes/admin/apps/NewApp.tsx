@@ -2,7 +2,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, client } from "@/api/client";
+import { client } from "@/api/client";
+import { useEnvironments } from "@/api/environments";
 import { useWhole } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
@@ -19,7 +20,7 @@ export function NewApp() {
   const whole = useWhole();
   const [values, setValues] = useState(valuesOf());
   const [environmentId, setEnvironment] = useState<string>();
-  const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } }, { enabled: whole }).data?.environments ?? [];
+  const environments = useEnvironments();
   return (
     <Confirm
       trigger={<Button kind="main">{t("admin.apps.add")}</Button>}

@@ -58,6 +58,12 @@ export function Environments() {
                 {t("admin.environments.since")} <Time at={environment.createTime ?? ""} />
               </span>
             </div>
+            <Link to="/admin/people" search={{ environment: environment.id }} aria-label={t("admin.environments.peopleOf", { name: environment.name })}>
+              {t("admin.pages.people")}
+            </Link>
+            <Link to="/admin/apps" search={{ environment: environment.id }} aria-label={t("admin.environments.appsOf", { name: environment.name })}>
+              {t("admin.pages.apps")}
+            </Link>
             {changes && <EditEnvironment environment={environment} />}
           </Row>
         )}

@@ -1,7 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, client, type User } from "@/api/client";
+import { client, type User } from "@/api/client";
+import { useEnvironments } from "@/api/environments";
 import { oneOf, roles } from "@/api/kinds";
 import { useMe } from "@/api/me";
 import { Button } from "@/components/Button";
@@ -15,7 +16,7 @@ export function SetRole({ user }: { user: User }) {
   const queries = useQueryClient();
   const [role, setRole] = useState(oneOf(user.role, roles));
   const [environment, setEnvironment] = useState(user.roleEnvironmentId || undefined);
-  const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } });
+  const environments = useEnvironments();
   const program = user.kind === "USER_KIND_SERVICE" || user.kind === "USER_KIND_AGENT";
   const powerful = role === "ROLE_ADMIN" || role === "ROLE_IT_ADMIN" || role === "ROLE_RISK_MANAGER";
   const me = useMe().data?.user;
@@ -54,7 +55,7 @@ export function SetRole({ user }: { user: User }) {
               value={environment}
               onChange={setEnvironment}
               none={t("admin.people.everywhere")}
-              choices={(environments.data?.environments ?? []).map((e) => [e.id ?? "", e.name ?? ""])}
+              choices={environments.map((e) => [e.id ?? "", e.name ?? ""])}
               error={errors.roleEnvironmentId}
             />
           )}

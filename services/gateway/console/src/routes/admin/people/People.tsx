@@ -7,6 +7,7 @@ import { roles, userKinds, userStates } from "@/api/kinds";
 import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
+import { EnvironmentSelect } from "@/components/EnvironmentSelect";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
@@ -64,6 +65,7 @@ export function People() {
           none={t("admin.people.every")}
           choices={userKinds.map((k) => [k, t(`admin.people.kinds.${k}`)])}
         />
+        <EnvironmentSelect value={search.environment} onChange={(environment) => filter({ environment })} />
       </div>
       <Rows
         list={users}

@@ -1,3 +1,4 @@
+import { inEnvironment } from "@/api/environments";
 import { oneOf, roles, userKinds, userStates } from "@/api/kinds";
 
 /** What people are filtered by, as it stands in the address. */
@@ -6,6 +7,8 @@ export interface PeopleSearch {
   state?: (typeof userStates)[number];
   role?: (typeof roles)[number];
   kind?: (typeof userKinds)[number];
+  /** Its id, or what stands for the organization itself. */
+  environment?: string;
 }
 
 export function peopleSearch(search: Record<string, unknown>): PeopleSearch {
@@ -17,11 +20,12 @@ export function peopleSearch(search: Record<string, unknown>): PeopleSearch {
     ...(state && { state }),
     ...(role && { role }),
     ...(kind && { kind }),
+    ...(typeof search.environment === "string" && search.environment !== "" && { environment: search.environment }),
   };
 }
 
 /** The same in the words of the API. */
-export function peopleQuery({ q, state, role, kind }: PeopleSearch) {
-  const filter = [role && `role = ${role}`, kind && `kind = ${kind}`].filter(Boolean).join(" AND ");
+export function peopleQuery({ q, state, role, kind, environment }: PeopleSearch) {
+  const filter = [role && `role = ${role}`, kind && `kind = ${kind}`, inEnvironment(environment)].filter(Boolean).join(" AND ");
   return { query: q, state, filter: filter || undefined };
 }

@@ -1,7 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, client } from "@/api/client";
+import { client } from "@/api/client";
+import { useEnvironments } from "@/api/environments";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Copy } from "@/components/Copy";
@@ -16,7 +17,7 @@ export function AddSource() {
   const [name, setName] = useState("");
   const [environmentId, setEnvironment] = useState<string>();
   const [made, setMade] = useState<{ token: string; address: string }>();
-  const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } }).data?.environments ?? [];
+  const environments = useEnvironments();
   const add = async (requestId: string) => {
     const { data } = await client.POST("/v1/sources", { body: { requestId, name: name.trim(), kind: "SOURCE_KIND_SCIM", environmentId } });
     setName("");
