@@ -45,6 +45,21 @@ test("a member is told plainly that the administration is not for them", () =>
     assert.deepEqual(wrong, []);
   }));
 
+test("where one is stands in view in the menu of the administration", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Ada Byron", "/admin/parked-events", { viewport: { width: 360, height: 800 } });
+    const menu = page.getByRole("navigation", { name: "Administration" });
+    const inView = async (name) => {
+      await page.getByRole("heading", { level: 1, name }).waitFor();
+      const [all, one] = [await menu.boundingBox(), await menu.getByRole("link", { name, exact: true }).boundingBox()];
+      assert(one.x >= all.x && one.x + one.width <= all.x + all.width + 1, `${name} at ${one.x}`);
+    };
+    await inView("Parked events");
+    await menu.getByRole("link", { name: "Environments", exact: true }).click();
+    await inView("Environments");
+    assert.deepEqual(wrong, []);
+  }));
+
 test("the session is not in script's reach, and signing out ends it", () =>
   browse(async (browser) => {
     const { page } = await signedIn(browser, "Hedy Lamarr");

@@ -1,4 +1,5 @@
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import { useLayoutEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useMe } from "@/api/me";
 import { NotYours } from "./NotYours";
@@ -8,12 +9,21 @@ import { adminPages, adminRoles } from "./pages";
 export function Admin() {
   const { t } = useTranslation();
   const role = useMe().data?.user?.role;
+  const path = useLocation({ select: (location) => location.pathname });
+  const menu = useRef<HTMLElement>(null);
+  // The menu is wider than most windows: where one is stands in view. The page itself is not scrolled by that.
+  useLayoutEffect(() => {
+    const here = menu.current?.querySelector('[aria-current="page"]');
+    if (!menu.current || !here) return;
+    const [all, one] = [menu.current.getBoundingClientRect(), here.getBoundingClientRect()];
+    menu.current.scrollLeft += one.left + one.width / 2 - (all.left + all.width / 2);
+  }, [path, role]);
   if (role === undefined || !adminRoles.includes(role)) {
     return <NotYours />;
   }
   return (
     <div className="stack">
-      <nav className="tabs" aria-label={t("admin.label")}>
+      <nav className="tabs" aria-label={t("admin.label")} ref={menu}>
         {adminPages
           .filter((page) => page.roles.includes(role))
           .map((page) => (
