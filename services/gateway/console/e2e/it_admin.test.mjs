@@ -73,6 +73,27 @@ test("an app is made, and says how its accounts come and go", () =>
     assert.deepEqual(refusals(wrong, 1), []);
   }));
 
+test("what can be held in an app is found by words where there is much of it", () =>
+  browse(async (browser) => {
+    const names = Array.from({ length: 100 }, (_, i) => `shelf ${i}`);
+    await app({ name: "Old Shelves" }, ...names);
+    const { page, wrong } = await signedIn(browser, it.name, "/admin");
+    await appPage(page, "Old Wheel");
+    const held = page.getByRole("region", { name: "What can be held" });
+    await held.getByRole("listitem").first().waitFor();
+    assert.equal(await held.getByRole("searchbox").count(), 0);
+    await appPage(page, "Old Shelves");
+    await held.getByRole("searchbox", { name: "Search what can be held" }).fill("SHELF 42");
+    await held.getByText("shelf 7", { exact: true }).waitFor({ state: "detached" });
+    await held.getByText("shelf 42", { exact: true }).waitFor();
+    await page.reload();
+    await held.getByText("shelf 42", { exact: true }).waitFor();
+    assert.equal(await held.getByRole("listitem").count(), 1);
+    await held.getByRole("searchbox").fill("cupboard");
+    await held.getByText("Nothing passes the filters.").waitFor();
+    assert.deepEqual(wrong, []);
+  }));
+
 /** What a browser says on its console of an answer that refuses, as many times as was meant. */
 function refusals(wrong, meant) {
   const said = wrong.filter((text) => /responded with a status of 40\d/.test(text));

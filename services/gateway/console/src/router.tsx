@@ -219,6 +219,8 @@ const adminApps = createRoute({
 const adminApp = createRoute({
   getParentRoute: () => admin,
   path: "/apps/$id",
+  // What can be held in it is searched by this.
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
   component: lazyRouteComponent(() => import("@/routes/admin/apps/App"), "App"),
 });
 

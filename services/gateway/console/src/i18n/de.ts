@@ -863,6 +863,7 @@ export const de: typeof en = {
         ACCOUNT_ADOPTION_REFUSE: "Es wird nicht benutzt: Der Zugang schlägt fehl",
       },
       entitlements: "Berechtigungen",
+      searchEntitlements: "Berechtigungen durchsuchen",
       noEntitlements: "Noch nichts.",
       addEntitlement: "Berechtigung hinzufügen",
       kind: "Art",

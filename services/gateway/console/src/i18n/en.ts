@@ -861,6 +861,7 @@ export const en = {
         ACCOUNT_ADOPTION_REFUSE: "It is not used: giving access fails",
       },
       entitlements: "What can be held",
+      searchEntitlements: "Search what can be held",
       noEntitlements: "Nothing yet.",
       addEntitlement: "Add an entitlement",
       kind: "Kind",
