@@ -1,1 +1,1 @@
-export{l as ConfirmDialog}from"./overlays.js";
+export{u as ConfirmDialog}from"./overlays.js";

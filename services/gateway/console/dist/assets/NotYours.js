@@ -1,1 +1,1 @@
-import{D as e,Jn as t,M as n,kn as r,wn as i}from"./index.js";var a=t();function o(){let{t}=i();return(0,a.jsx)(e,{title:t(`admin.notYours`),children:(0,a.jsx)(n,{title:t(`admin.notYoursText`),children:(0,a.jsx)(r,{to:`/`,className:`button`,children:t(`admin.portal`)})})})}export{o as t};
+import{A as e,In as t,ir as n,jn as r,w as i}from"./index.js";var a=n();function o(){let{t:n}=r();return(0,a.jsx)(i,{title:n(`admin.notYours`),children:(0,a.jsx)(e,{title:n(`admin.notYoursText`),children:(0,a.jsx)(t,{to:`/`,className:`button`,children:n(`admin.portal`)})})})}export{o as t};

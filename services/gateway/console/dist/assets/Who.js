@@ -1,1 +1,1 @@
-import{Jn as e,kn as t,xn as n}from"./index.js";var r=e();function i({id:e}){let i=n.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:e}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(t,{to:`/admin/people/$id`,params:{id:e},children:i?.displayName??e})}export{i as t};
+import{In as e,On as t,ir as n}from"./index.js";var r=n();function i({id:n}){let i=t.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:n}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(e,{to:`/admin/people/$id`,params:{id:n},children:i?.displayName??n})}export{i as t};

@@ -883,7 +883,7 @@ export const de: typeof en = {
       nobody: "Niemand hat Zugang.",
       why: "Warum",
       whyWho: "Warum {{name}} {{what}} hat",
-      deleteText: "Es verlässt den Katalog, und niemand kann es mehr beantragen. Was geschehen ist, bleibt im Protokoll, mit dem Namen.",
+      deleteText: "Es verlässt den Katalog, und niemand kann es mehr beantragen. Was geschehen ist, bleibt im Audit-Log, mit dem Namen.",
       grants_one: "{{count}} Zugang endet.",
       grants_other: "{{count}} Zugänge enden.",
       openRequests_one: "{{count}} offener Antrag wird zurückgezogen.",

@@ -28,7 +28,10 @@ export function DeleteInUse({ app, entitlement }: Props) {
   const [refused, setRefused] = useState<Problem>();
   const { ends, flows, more, isPending, error, again } = useEnds(app, entitlement, open);
   const name = entitlement?.name ?? app.name;
-  const endAccess = refused !== undefined || !!ends?.inUse;
+  // What the button says does not change under it: who gets access meanwhile is kept by the API, and shown then.
+  const [inUse, setInUse] = useState<boolean>();
+  if (open && ends && inUse === undefined) setInUse(ends.inUse);
+  const endAccess = refused !== undefined || !!inUse;
   const remove = async () => {
     try {
       if (entitlement) {
@@ -59,6 +62,7 @@ export function DeleteInUse({ app, entitlement }: Props) {
       ready={!isPending}
       onOpen={() => {
         setRefused(undefined);
+        setInUse(undefined);
         setOpen(true);
         if (open) again();
       }}

@@ -1,0 +1,1 @@
+import{K as e,ir as t,jn as n,q as r}from"./index.js";import{c as i}from"./overlays.js";var a=t();function o({value:t,onChange:o}){let{t:s}=n(),c=r();return c.length===0&&t===void 0?null:(0,a.jsx)(i,{label:s(`admin.people.environment`),value:t,onChange:o,none:s(`admin.people.every`),choices:[[e,s(`admin.apps.ofOrganization`)],...c.map(e=>[e.id??``,e.name??``])]})}export{o as t};
