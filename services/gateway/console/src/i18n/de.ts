@@ -974,7 +974,7 @@ export const de: typeof en = {
         ACCOUNT_FOUND_UNKNOWN: "Unbekannt",
       },
       means: {
-        ours: "Es trägt die Id der Person und wird benutzt.",
+        ours: "Es trägt die ID der Person und wird benutzt.",
         asked: "Niemand weiß, wem es gehört. Ein Mensch wird gefragt, bevor es benutzt wird.",
         adopted: "Niemand weiß, wem es gehört. Es wird benutzt, wie die Anwendung es sagt.",
         refused: "Niemand weiß, wem es gehört. Es wird nicht benutzt, und der Zugang schlägt fehl, wie die Anwendung es sagt.",
