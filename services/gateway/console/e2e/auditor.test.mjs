@@ -33,8 +33,8 @@ before(async () => {
   await ask(kiln.Glazer, "to glaze pots");
 });
 
-const all = ["Overview", "All requests", "Checklists", "Work items", "People", "Groups", "Apps", "Integrations", "Flows", "Sources", "API tokens", "Audit log", "Parked events"];
-const paths = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/sources", "/tokens", "/audit", "/parked-events"];
+const all = ["Overview", "All requests", "Checklists", "Work items", "People", "Groups", "Apps", "Integrations", "Flows", "Environments", "Sources", "Identity providers", "Organization", "API tokens", "Audit log", "Parked events"];
+const paths = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/environments", "/sources", "/identity-providers", "/organization", "/tokens", "/audit", "/parked-events"];
 
 /** What each role can change, by the page where it would. */
 const changes = {
@@ -42,9 +42,12 @@ const changes = {
   "/apps": [["button", "Add an app"]],
   "/integrations": [["button", "Add an integration"], ["button", "Test Tidepool Chat"]],
   "/flows": [["link", "Make a flow"]],
+  "/environments": [["button", "Add an environment"]],
+  "/identity-providers": [["button", "Add an identity provider"]],
+  "/organization": [["button", "Change"]],
   "/sources": [["button", "Add a source"], ["button", "Rotate the token of Story directory"]],
 };
-const adminsAlone = ["Add a service or an agent", "Add a source", "Rotate the token of Story directory"];
+const adminsAlone = ["Add a service or an agent", "Add an environment", "Add an identity provider", "Change", "Add a source", "Rotate the token of Story directory"];
 
 test("each role has its pages, and on them what it may do", () =>
   browse(async (browser) => {

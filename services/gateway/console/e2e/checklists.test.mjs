@@ -57,7 +57,7 @@ test("the time for checklists is changed by admins, and what is late says so unt
     const item = looks.page.getByRole("listitem").filter({ hasText: "Kiln Tickets" });
     await item.getByText("Overdue").waitFor();
     const { checklist } = await (await admin())("GET", `/v1/checklists/${len.list}`);
-    const exact = await looks.page.evaluate((at) => new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "long" }).format(new Date(at)), checklist.dueTime);
+    const exact = await looks.page.evaluate((at) => new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" }).format(new Date(at)), checklist.dueTime);
     assert.equal(await item.locator("time").last().getAttribute("title"), exact);
     await looks.page.getByRole("button", { name: "Change the date" }).click();
     await looks.page.getByRole("spinbutton", { name: /^year/ }).press("ArrowUp");
