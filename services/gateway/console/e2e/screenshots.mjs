@@ -10,6 +10,7 @@ await mkdir(into, { recursive: true });
 const pages = {
   home: ["Alan Turing", "/"],
   catalog: ["Alan Turing", "/catalog"],
+  app: ["Alan Turing", async (page) => page.getByRole("link", { name: "What Atlas Wiki gives, and who decides" }).click(), "/catalog?q=Atlas"],
   ask: ["Alan Turing", async (page) => page.locator("a", { hasText: "Request access" }).last().click()],
   access: ["Alan Turing", "/access"],
   request: ["Alan Turing", async (page) => page.locator("ul.list a").first().click(), "/requests"],
@@ -26,7 +27,7 @@ await browse(async (browser) => {
   const { page } = await signedIn(browser, "Alan Turing", "/requests");
   await page.waitForLoadState("networkidle");
   if ((await page.getByText("Engineers channel").count()) === 0) {
-    await page.goto(base + "/catalog");
+    await page.goto(base + "/catalog?q=Tidepool");
     await page.getByRole("link", { name: "Request access to Tidepool Chat" }).click();
     await page.locator("label", { hasText: "Engineers channel" }).click();
     await page.locator("label", { hasText: "For a week" }).click();
