@@ -11,7 +11,7 @@ export function Admin() {
   const role = useMe().data?.user?.role;
   const path = useLocation({ select: (location) => location.pathname });
   const menu = useRef<HTMLElement>(null);
-  // The menu is wider than most windows: where one is stands in view. The page itself is not scrolled by that.
+  // Above the page the menu is wider than most windows: where one is stands in view. The page itself is not scrolled by that.
   useLayoutEffect(() => {
     const here = menu.current?.querySelector('[aria-current="page"]');
     if (!menu.current || !here) return;
@@ -22,7 +22,7 @@ export function Admin() {
     return <NotYours />;
   }
   return (
-    <div className="stack">
+    <div className="admin">
       <nav className="tabs" aria-label={t("admin.label")} ref={menu}>
         {adminPages
           .filter((page) => page.roles.includes(role))
@@ -32,7 +32,9 @@ export function Admin() {
             </Link>
           ))}
       </nav>
-      <Outlet />
+      <div className="stack">
+        <Outlet />
+      </div>
     </div>
   );
 }
