@@ -80,6 +80,9 @@ func TestDeleteApp(t *testing.T) {
 	wantError(t, err, codes.NotFound, "APP_NOT_FOUND")
 	_, err = apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: w.crm.GetId()})
 	wantError(t, err, codes.NotFound, "APP_NOT_FOUND")
+	if all, err := apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: "-"}); err != nil || len(all.GetEntitlements()) != 0 {
+		t.Errorf("in all apps: %v, %v", all, err)
+	}
 	_, err = w.requests(t, "ben").CreateRequest(t.Context(), w.grantOf("viewer"))
 	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN")
 	if told := w.get(t, r); told.GetItems()[0].GetAppName() != "CRM" {
@@ -158,9 +161,11 @@ func TestDeleteEntitlement(t *testing.T) {
 	wantError(t, remove("editor", &requestv1.DeleteEntitlementRequest{}), codes.NotFound, "ENTITLEMENT_NOT_FOUND")
 	_, err = w.requests(t, "ben").CreateRequest(t.Context(), w.grantOf("editor"))
 	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN")
-	listed, err := apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: w.crm.GetId()})
-	if err != nil || len(listed.GetEntitlements()) != 2 {
-		t.Errorf("listed %v, %v", listed, err)
+	for _, of := range []string{w.crm.GetId(), "-"} {
+		listed, err := apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: of, Filter: `appId = "` + w.crm.GetId() + `"`})
+		if err != nil || len(listed.GetEntitlements()) != 2 {
+			t.Errorf("listed of %s %v, %v", of, listed, err)
+		}
 	}
 	if _, err := apps.CreateEntitlement(t.Context(), &requestv1.CreateEntitlementRequest{AppId: w.crm.GetId(), Name: "Editor", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE}); err != nil {
 		t.Errorf("its name is not free: %v", err)

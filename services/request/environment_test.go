@@ -99,6 +99,18 @@ func TestEnvironmentsSeeTheirApps(t *testing.T) {
 		if err != nil || len(list.GetApps()) != len(apps) {
 			t.Errorf("%s lists %d apps, want %d: %v", name, len(list.GetApps()), len(apps), err)
 		}
+		// In all apps there is what is in each that is seen.
+		all, err := c.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: "-", PageSize: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := make(map[string]bool)
+		for _, e := range all.GetEntitlements() {
+			in[e.GetAppId()] = true
+		}
+		if len(in) != len(apps) || slices.ContainsFunc(apps, func(a *requestv1.App) bool { return !in[a.GetId()] }) {
+			t.Errorf("%s lists what is in %v", name, in)
+		}
 		for _, app := range visible["zoe"] {
 			sees := slices.ContainsFunc(apps, func(a *requestv1.App) bool { return a.GetId() == app.GetId() })
 			_, err := c.GetApp(t.Context(), &requestv1.GetAppRequest{Id: app.GetId()})

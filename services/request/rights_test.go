@@ -544,6 +544,10 @@ func TestAnExternalSeesWhatTheyWereLetInFor(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: sees %q, want %q", what, got, want)
 		}
+		all, err := apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: "-", PageSize: 1000})
+		if err != nil || len(all.GetEntitlements()) != len(want) {
+			t.Errorf("%s: sees %v in all apps, want %q, %v", what, all.GetEntitlements(), want, err)
+		}
 	}
 	asks := func(entitlement, want string) {
 		t.Helper()

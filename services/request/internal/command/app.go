@@ -480,9 +480,9 @@ func checkRef(ctx context.Context, tx *postgres.Tx, e store.Entitlement) error {
 	return inUse("ENTITLEMENT_IN_USE", use, "somebody holds it or has requested it, and the app knows it by its ref")
 }
 
-// ListEntitlements gives the entitlements of an app that the caller sees, and the token
-// of the next page.
-func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, asked filter.Request) (list []store.Entitlement, next string, err error) {
+// ListEntitlements gives the entitlements of an app that the caller sees, or of all of
+// them, and the token of the next page.
+func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.NullUUID, asked filter.Request) (list []store.Entitlement, next string, err error) {
 	page, err := store.EntitlementList.Parse(asked)
 	if err != nil {
 		return nil, "", err
@@ -492,10 +492,14 @@ func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uu
 		if err != nil {
 			return err
 		}
-		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app); err != nil {
+		if !app.Valid {
+			list, next, err = store.ListAllEntitlements(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, page)
+			return err
+		}
+		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app.UUID); err != nil {
 			return public(err)
 		}
-		list, next, err = store.ListEntitlements(ctx, tx, app, guest, page)
+		list, next, err = store.ListEntitlements(ctx, tx, app.UUID, guest, page)
 		return err
 	})
 	return list, next, err

@@ -237,10 +237,17 @@ func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateE
 	return &requestv1.UpdateEntitlementResponse{Entitlement: convert.Entitlement(e)}, nil
 }
 
+// allApps stands for all apps in place of the id of one.
+const allApps = "-"
+
 func (s appService) ListEntitlements(ctx context.Context, in *requestv1.ListEntitlementsRequest) (*requestv1.ListEntitlementsResponse, error) {
-	appID, err := id.Parse("app_id", in.GetAppId())
-	if err != nil {
-		return nil, err
+	var appID uuid.NullUUID // of all apps
+	if in.GetAppId() != allApps {
+		app, err := id.Parse("app_id", in.GetAppId())
+		if err != nil {
+			return nil, err
+		}
+		appID = convert.Nullable(app)
 	}
 	list, next, err := s.commands.ListEntitlements(ctx, authz.Must(ctx), appID, in)
 	if err != nil {

@@ -232,7 +232,11 @@ type Entitlement struct {
 
 const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, delete_time, version`
 
-const fromEntitlements = ` from entitlement e where e.app_id = $1 and e.delete_time is null and `
+const (
+	fromEntitlements    = ` from entitlement e where e.app_id = $1 and e.delete_time is null and `
+	fromAllEntitlements = ` from entitlement e where e.organization_id = $2 and e.delete_time is null
+	and exists (select from app a where a.id = e.app_id and a.delete_time is null and ` + offered + `) and `
+)
 
 const (
 	insertEntitlement = `
@@ -334,6 +338,13 @@ func LockOpenFor(ctx context.Context, tx *postgres.Tx, app uuid.UUID, entitlemen
 func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, guest *Guest, page *filter.Query) ([]Entitlement, string, error) {
 	args := append([]any{app}, guest.arguments()...)
 	return list(ctx, tx, entitlementColumns, fromEntitlements+seenBy(guestSeesEntitlement, 2), page, scanEntitlement, args...)
+}
+
+// ListAllEntitlements is ListEntitlements of all apps that the environment and the guest
+// see.
+func ListAllEntitlements(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, page *filter.Query) ([]Entitlement, string, error) {
+	args := append([]any{environment, organization}, guest.arguments()...)
+	return list(ctx, tx, entitlementColumns, fromAllEntitlements+seenBy(guestSeesEntitlement, 3), page, scanEntitlement, args...)
 }
 
 // EachApp calls f for every app of every organization.

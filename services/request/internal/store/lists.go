@@ -28,6 +28,7 @@ var (
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),
+		filter.ID("appId", "e.app_id"),
 		filter.Text("name", "e.name").SortText("lower(e.name)"),
 		filter.Text("description", "e.description"),
 		filter.Enum("kind", "e.kind"),

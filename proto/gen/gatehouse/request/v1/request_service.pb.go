@@ -1135,15 +1135,16 @@ func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
 // ListEntitlementsRequest asks what can be held in an app.
 type ListEntitlementsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the app.
+	// Id of the app; "-" for all apps.
 	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
-	// is asked for here. Fields: id, name, description, kind, ref, createTime,
-	// version, environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// is asked for here. Fields: id, appId, name, description, kind, ref,
+	// createTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime. Empty: name.
@@ -2984,9 +2985,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x1d\n" +
 	"\n" +
 	"end_access\x18\x04 \x01(\bR\tendAccess\"\x1b\n" +
-	"\x19DeleteEntitlementResponse\"\xd0\x01\n" +
-	"\x17ListEntitlementsRequest\x12\x1f\n" +
-	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12$\n" +
+	"\x19DeleteEntitlementResponse\"\xd1\x01\n" +
+	"\x17ListEntitlementsRequest\x12 \n" +
+	"\x06app_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$R\x05appId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +

@@ -101,7 +101,9 @@ type AppServiceClient interface {
 	// ETAG_MISMATCH.
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE, ACCOUNT_ENTITLEMENT.
 	DeleteEntitlement(ctx context.Context, in *DeleteEntitlementRequest, opts ...grpc.CallOption) (*DeleteEntitlementResponse, error)
-	// ListEntitlements lists what can be held in an app, by name.
+	// ListEntitlements lists what can be held in an app, by name, or with "-" in place of
+	// an app what can be held in all apps that the caller sees (AIP-159). NOT_FOUND:
+	// APP_NOT_FOUND.
 	ListEntitlements(ctx context.Context, in *ListEntitlementsRequest, opts ...grpc.CallOption) (*ListEntitlementsResponse, error)
 }
 
@@ -272,7 +274,9 @@ type AppServiceServer interface {
 	// ETAG_MISMATCH.
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE, ACCOUNT_ENTITLEMENT.
 	DeleteEntitlement(context.Context, *DeleteEntitlementRequest) (*DeleteEntitlementResponse, error)
-	// ListEntitlements lists what can be held in an app, by name.
+	// ListEntitlements lists what can be held in an app, by name, or with "-" in place of
+	// an app what can be held in all apps that the caller sees (AIP-159). NOT_FOUND:
+	// APP_NOT_FOUND.
 	ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error)
 	mustEmbedUnimplementedAppServiceServer()
 }

@@ -6,13 +6,19 @@ import { client } from "./client";
 import { useEntitlementNames } from "./names";
 
 // B-ONB-18: what is chosen has its name, in whichever of any number of apps it is.
-test("what is in an app that was looked at is known without asking for every app", async () => {
-  const get = vi.spyOn(client, "GET").mockImplementation(((path: string) =>
-    Promise.resolve({ data: path === "/v1/apps" ? { apps: [] } : { entitlements: [{ id: "e", name: "account" }] }, response: new Response("{}") })) as never);
+test("what apps give has its name by two calls, however many apps there are", async () => {
+  const ids = Array.from({ length: 51 }, (_, i) => `e${i}`);
+  const get = vi.spyOn(client, "GET").mockImplementation(((path: string, { params }: { params: { query: { filter: string } } }) =>
+    Promise.resolve({
+      data: path === "/v1/apps" ? { apps: [{ id: "far", name: "Zebra" }] } : { entitlements: ids.filter((id) => params.query.filter.includes(`"${id}"`)).map((id) => ({ id, appId: "far", name: `role ${id}` })) },
+      response: new Response("{}"),
+    })) as never);
   const queries = new QueryClient();
-  const { result } = renderHook(() => useEntitlementNames(["e"], [{ id: "far", name: "Zebra" }]), {
+  const { result } = renderHook(() => useEntitlementNames(ids), {
     wrapper: ({ children }: { children: ReactNode }) => <QueryClientProvider client={queries}>{children}</QueryClientProvider>,
   });
-  await waitFor(() => expect(result.current("e")).toBe("Zebra · account"));
-  expect((get.mock.calls as unknown[][]).map((call) => call[0])).toEqual(["/v1/apps/{app_id}/entitlements"]);
+  await waitFor(() => expect(result.current("e50")).toBe("Zebra · role e50"));
+  expect(result.current("e0")).toBe("Zebra · role e0");
+  expect(result.current("other")).toBeUndefined();
+  expect((get.mock.calls as unknown[][]).map((call) => call[0])).toEqual(["/v1/apps/{app_id}/entitlements", "/v1/apps/{app_id}/entitlements", "/v1/apps"]);
 });

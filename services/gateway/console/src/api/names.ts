@@ -49,21 +49,20 @@ export function useEnvironmentNames(ids: readonly string[]): Names {
   return names(found.flatMap((one) => one.data?.environments ?? []));
 }
 
-const entitlementsOf = (app: string) => ({
-  ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app }, query: { pageSize: 1000 } } }),
-  staleTime: stays.staleTime,
-});
-
-/**
- * What is in the apps of the catalog, by its id: as "app · name". What is in those that somebody has
- * looked at is known from there; only for anything else the others are asked for.
- */
-export function useEntitlementNames(ids: readonly string[], looked: readonly { id: string; name: string }[] = []): Names {
-  const near = useQueries({ queries: looked.map((app) => entitlementsOf(app.id)) });
-  const known = new Map(near.flatMap((one, i) => (one.data?.entitlements ?? []).map((e) => [e.id, `${looked[i]?.name} · ${e.name}`] as const)));
-  const wanted = near.every((one) => !one.isPending) && ids.some((id) => !known.has(id));
-  const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 200 } } }, { ...stays, enabled: wanted });
-  const found = useQueries({ queries: (wanted ? (apps.data?.apps ?? []) : []).map((app) => entitlementsOf(app.id ?? "")) });
-  found.forEach((one, i) => one.data?.entitlements?.forEach((e) => known.set(e.id, `${apps.data?.apps?.[i]?.name} · ${e.name}`)));
-  return (id) => known.get(id);
+/** Any number of things that apps give, by their ids: as "app · name". */
+export function useEntitlementNames(ids: readonly string[]): Names {
+  const all = { path: { app_id: "-" } };
+  const found = useQueries({
+    queries: someAtATime(ids).map((query) => ({
+      ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { ...all, query } }),
+      staleTime: stays.staleTime,
+    })),
+  }).flatMap((one) => one.data?.entitlements ?? []);
+  const app = useAppNames(found.map((e) => e.appId ?? ""));
+  const known = new Map(found.map((e) => [e.id, e]));
+  return (id) => {
+    const e = known.get(id);
+    const name = e && app(e.appId ?? "");
+    return e && name && `${name} · ${e.name}`;
+  };
 }

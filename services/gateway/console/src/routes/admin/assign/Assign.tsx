@@ -28,12 +28,11 @@ export function Assign() {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [userIds, setUsers] = useState<string[]>(person ? [person] : []);
-  const [looked, setLooked] = useState<{ id: string; name: string }[]>([]);
-  const app = looked.at(-1);
+  const [app, setApp] = useState<{ id: string; name: string }>();
   const [entitlementIds, setEntitlements] = useState<string[]>([]);
   const [until, setUntil] = useState<ZonedDateTime | null>(null);
   const [justification, setJustification] = useState("");
-  const names = useEntitlementNames(entitlementIds, looked);
+  const names = useEntitlementNames(entitlementIds);
   const body = { userIds, entitlementIds, until: until?.toAbsoluteString() };
   const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   if (!gives) return <NotYours />;
@@ -44,7 +43,7 @@ export function Assign() {
         <ChosenPeople label={t("admin.assign.people")} hint={t("ask.personHint")} ids={userIds} onChange={setUsers} />
       </section>
       <section className="card">
-        <FindApp label={t("admin.flows.chooseApp")} onFind={(found) => setLooked([...looked.filter((other) => other.id !== found.id), found])} />
+        <FindApp label={t("admin.flows.chooseApp")} onFind={setApp} />
         {app && (
           <div className="choices">
             <h2>{app.name}</h2>

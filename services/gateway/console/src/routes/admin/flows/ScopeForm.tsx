@@ -22,9 +22,8 @@ interface Props {
 export function ScopeForm({ join, value, onChange, errors }: Props) {
   const { t } = useTranslation();
   const appNames = useAppNames(value.appIds ?? []);
-  const [looked, setLooked] = useState<{ id: string; name: string }[]>([]);
-  const app = looked.at(-1);
-  const names = useEntitlementNames(value.entitlementIds ?? [], looked);
+  const [app, setApp] = useState<{ id: string; name: string }>();
+  const names = useEntitlementNames(value.entitlementIds ?? []);
   const any = value.any && !join;
   const all = value.appIds ?? [];
   return (
@@ -40,7 +39,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
       )}
       {!any && (
         <>
-          <FindApp label={t("admin.flows.chooseApp")} hint={t("admin.flows.chooseAppHint")} error={errors["scope.appIds"] ?? errors["scope.entitlementIds"] ?? errors.scope} onFind={(found) => setLooked([...looked.filter((other) => other.id !== found.id), found])} />
+          <FindApp label={t("admin.flows.chooseApp")} hint={t("admin.flows.chooseAppHint")} error={errors["scope.appIds"] ?? errors["scope.entitlementIds"] ?? errors.scope} onFind={setApp} />
           {app && (
             <div className="choices">
               <h3>{app.name}</h3>
@@ -54,7 +53,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
               <Within app={app.id} ids={value.entitlementIds ?? []} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
             </div>
           )}
-          {!join && <Chosen label={t("admin.pages.apps")} ids={all} names={(id) => looked.find((one) => one.id === id)?.name ?? appNames(id)} onChange={(appIds) => onChange({ ...value, appIds })} />}
+          {!join && <Chosen label={t("admin.pages.apps")} ids={all} names={appNames} onChange={(appIds) => onChange({ ...value, appIds })} />}
           <Chosen label={t("admin.apps.entitlements")} ids={value.entitlementIds ?? []} names={names} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
         </>
       )}
