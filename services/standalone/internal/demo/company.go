@@ -297,6 +297,20 @@ var chores = []chore{
 	{by: "nikola", app: "Switchboard", note: "Number given.", left: []string{"guglielmo"}},
 }
 
+// question is what somebody asked those who run an app, and what was said since.
+type question struct {
+	by, app, text string
+	said          []line
+}
+
+// line is what somebody said.
+type line struct{ by, text string }
+
+var questions = []question{
+	{by: "sofia", app: "Lantern Learning", text: "Is there a course about partial differential equations, and who may add one?"},
+	{by: "hedy", app: "Foundry Code", text: "Which role do I need to tag a release?", said: []line{{"charles", "Release managers. Ask for it for a week, that is enough."}, {"hedy", "Thank you!"}, {"charles", "You are welcome. Ada looks at the tags on Friday."}}},
+}
+
 // story is one request, made by somebody, and what became of it. Its reason tells it from
 // others.
 type story struct {

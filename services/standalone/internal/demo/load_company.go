@@ -161,6 +161,9 @@ func (c *Company) load(ctx context.Context) error {
 	for _, s := range stories {
 		each(fmt.Sprintf("request %q", s.reason), func() error { return c.live(ctx, s) })
 	}
+	for _, q := range questions {
+		each(fmt.Sprintf("question %q", q.text), func() error { return c.ask(ctx, q) })
+	}
 	for _, w := range chores {
 		each("work in "+w.app, func() error { return c.work(ctx, w) })
 	}
@@ -181,7 +184,7 @@ func (c *Company) step(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done += n
-	c.progress(c.done, len(companyPeople)+len(companyGroups)+len(programs)+len(companyApps)+len(companyFlows)+len(assignments)+len(stories)+len(chores)+len(departures))
+	c.progress(c.done, len(companyPeople)+len(companyGroups)+len(programs)+len(companyApps)+len(companyFlows)+len(assignments)+len(stories)+len(questions)+len(chores)+len(departures))
 }
 
 // all gives all of a list.
@@ -602,6 +605,49 @@ func (c *Company) act(ctx context.Context, request string, a act) error {
 		return by.call(ctx, "POST", path+"/comments", object{"text": a.say}, nil)
 	}
 	return by.call(ctx, "POST", path+":cancel", object{"reason": a.cancel}, nil)
+}
+
+// ask asks those who run an app, unless that was done, and has people say what they said.
+func (c *Company) ask(ctx context.Context, q question) error {
+	found, err := c.admin.all(ctx, "/v1/conversations", "conversations")
+	if err != nil {
+		return err
+	}
+	id := ""
+	for _, v := range found {
+		if str(v, "opening") == q.text {
+			id = str(v, "id")
+		}
+	}
+	if id == "" {
+		by, err := c.as(ctx, q.by)
+		if err != nil {
+			return err
+		}
+		var made object
+		if err := by.call(ctx, "POST", "/v1/conversations", object{"appId": c.apps[q.app], "text": q.text}, &made); err != nil {
+			return err
+		}
+		id = str(made, "conversation", "id")
+	}
+	path := "/v1/conversations/" + id + "/messages"
+	said, err := c.admin.all(ctx, path, "messages")
+	if err != nil {
+		return err
+	}
+	for _, l := range q.said {
+		if slices.ContainsFunc(said, func(v any) bool { return str(v, "text") == l.text }) {
+			continue
+		}
+		by, err := c.as(ctx, l.by)
+		if err != nil {
+			return err
+		}
+		if err := by.call(ctx, "POST", path, object{"text": l.text}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decide waits for the task of a reviewer, and decides it. A reviewer decides once about a
