@@ -8,6 +8,7 @@ import (
 
 	"gatehouse.dev/libs/rpctest"
 
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -61,6 +62,22 @@ func TestPreviewSaysWhoDecides(t *testing.T) {
 	w.routes.Store(&[]*requestv1.Route{{}, manager})
 	if items := look(); items[0].GetRoute() != nil || items[2].GetRoute() == nil {
 		t.Errorf("%v", items)
+	}
+
+	// Somebody external, who asks for what they were let in for, is told names and no addresses.
+	w.flow(t, func(f *approvalv1.Flow) { f.Audience = &approvalv1.FlowAudience{UserIds: []string{w.id("ext")}} })
+	w.routes.Store(&[]*requestv1.Route{{Steps: []*requestv1.RouteStep{{Name: "Approver", Reviewers: []*requestv1.RouteReviewer{{Person: w.person("pia")}}}}}})
+	for _, who := range []string{"ext", "ann"} {
+		out, err := w.requests(t, who).PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: &requestv1.CreateRequestRequest{
+			Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: []string{w.access["account"]}, Justification: "to write",
+		}})
+		if err != nil || len(out.GetItems()[0].GetRoute().GetSteps()) != 1 {
+			t.Fatal(who, out, err)
+		}
+		p := out.GetItems()[0].GetRoute().GetSteps()[0].GetReviewers()[0].GetPerson()
+		if p.GetDisplayName() != w.person("pia").GetDisplayName() || (p.GetEmail() != "") != (who == "ann") {
+			t.Errorf("%s is told of %v", who, p)
+		}
 	}
 
 	w.asked.Store(nil)

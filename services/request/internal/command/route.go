@@ -8,6 +8,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -40,7 +42,20 @@ func (c *Commands) findRoutes(ctx context.Context, by authz.Caller, s *Submissio
 	}
 	for i, n := range taken {
 		if route := out.GetRoutes()[i]; route.GetAutomatic() || len(route.GetSteps()) > 0 {
+			if by.Role == authzv1.Caller_CALLER_EXTERNAL {
+				withoutAddresses(route)
+			}
 			list[n].Route = route
+		}
+	}
+}
+
+// withoutAddresses leaves of who would decide what they are called: somebody external, who
+// does not look people up, is told no more.
+func withoutAddresses(r *requestv1.Route) {
+	for _, s := range r.GetSteps() {
+		for _, reviewer := range s.GetReviewers() {
+			reviewer.GetPerson().Email = ""
 		}
 	}
 }
