@@ -3,12 +3,14 @@ package request_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -220,6 +222,14 @@ func TestConversationsEnd(t *testing.T) {
 	w.leave(t, "ben")
 	w.handled(t)
 	check(other, "ben has left")
+	_, err = w.conversations(t, "ada").AddMessage(t.Context(), &requestv1.AddMessageRequest{ConversationId: other.GetId(), Text: "are you there?"})
+	wantError(t, err, codes.FailedPrecondition, "ASKER_LEFT")
+	check(other, "ben has left")
+	w.comeBack(t, "ben")
+	w.handled(t)
+	if _, err := w.conversations(t, "ada").AddMessage(t.Context(), &requestv1.AddMessageRequest{ConversationId: other.GetId(), Text: "welcome back"}); err != nil {
+		t.Errorf("to who has come back: %v", err)
+	}
 	servicetest.Wait(t, w.Harness, func(e *eventv1.ConversationClosed) bool {
 		return e.GetConversation().GetId() == other.GetId() && e.GetConversation().GetClosingReason() == "ben has left"
 	})
@@ -279,11 +289,38 @@ func TestConversationInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.asks(t, "ben", "one less, one more")
+	// What is closed is not opened past that either by who asked; who answers opens it.
+	say.RequestId = ""
+	_, err = ben.AddMessage(t.Context(), say)
+	wantError(t, err, codes.FailedPrecondition, "TOO_MANY_OPEN")
+	if _, err := w.conversations(t, "ada").AddMessage(t.Context(), say); err != nil {
+		t.Errorf("an answer to who has many open: %v", err)
+	}
 	filtered, err := w.conversations(t, "zoe").ListConversations(t.Context(), &requestv1.ListConversationsRequest{
 		State: requestv1.ConversationState_CONVERSATION_STATE_WAITING, Filter: `opening:"one less" AND asker.displayName = "ben" AND appName = "CRM"`,
 	})
 	if err != nil || len(filtered.GetConversations()) != 1 || time.Since(filtered.GetConversations()[0].GetCreateTime().AsTime()) > time.Hour {
 		t.Errorf("found %v %v", filtered, err)
+	}
+}
+
+// B-CAT-02: nobody gets past the limit by asking many things at once.
+func TestConversationsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	client := w.conversations(t, "ben")
+	var calls sync.WaitGroup
+	for range 40 {
+		calls.Go(func() {
+			_, err := client.CreateConversation(t.Context(), &requestv1.CreateConversationRequest{AppId: w.crm.GetId(), Text: "now?"})
+			if err != nil && rpctest.Reason(err) != "TOO_MANY_OPEN" {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	if n := len(w.conversationsOf(t, "ben", myConversations)); n != 20 {
+		t.Errorf("%d are open", n)
 	}
 }
 

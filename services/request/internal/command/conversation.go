@@ -52,12 +52,8 @@ func (c *Commands) CreateConversation(ctx context.Context, by authz.Caller, app 
 		if err != nil {
 			return err
 		}
-		open, err := store.OpenConversations(ctx, tx, by.UserID)
-		if err != nil {
+		if err := oneMore(ctx, tx, by.UserID); err != nil {
 			return err
-		}
-		if open >= maxOpenConversations {
-			return apierr.Precondition("TOO_MANY_OPEN", "you have %d open conversations; please close one first", open)
 		}
 		environment, _ := scope.Meet(by.EnvironmentID, a.EnvironmentID)
 		now := c.Clock.Now()
@@ -85,6 +81,15 @@ func (c *Commands) keepApp(ctx context.Context, tx *postgres.Tx, app uuid.UUID) 
 		return err
 	}
 	return store.KeepApp(ctx, tx, app)
+}
+
+// oneMore refuses to open another conversation of who has as many as may be open.
+func oneMore(ctx context.Context, tx *postgres.Tx, asker uuid.UUID) error {
+	open, err := store.OpenConversations(ctx, tx, asker)
+	if err == nil && open >= maxOpenConversations {
+		err = apierr.Precondition("TOO_MANY_OPEN", "you have %d open conversations; please close one first", open)
+	}
+	return err
 }
 
 // said is what somebody says, without the space around it.
@@ -168,6 +173,11 @@ func (c *Commands) AddMessage(ctx context.Context, by authz.Caller, conversation
 		case v.MessageCount >= maxMessages:
 			return apierr.Precondition("MANY_MESSAGES", "this conversation has %d messages; please begin another", v.MessageCount)
 		}
+		if v.State == store.ConversationClosed {
+			if err := reopen(ctx, tx, by, v); err != nil {
+				return err
+			}
+		}
 		v.State, v.ClosingReason = store.ConversationAnswered, ""
 		if v.Asker.ID == by.UserID {
 			v.State = store.ConversationWaiting
@@ -185,6 +195,19 @@ func (c *Commands) AddMessage(ctx context.Context, by authz.Caller, conversation
 		return idempotency.Save(ctx, tx, convert.AddedMessage(m))
 	})
 	return m, err
+}
+
+// reopen refuses to open a closed conversation again that nobody would read, or that would
+// be one too many of who asked. Who answers is not kept from it by how many there are.
+func reopen(ctx context.Context, tx *postgres.Tx, by authz.Caller, v store.Conversation) error {
+	if v.Asker.ID == by.UserID {
+		return oneMore(ctx, tx, by.UserID)
+	}
+	there, err := store.AskerIsThere(ctx, tx, v.Asker.ID)
+	if err == nil && !there {
+		err = apierr.Precondition("ASKER_LEFT", "%s has left, and would not read it", v.Asker.Name)
+	}
+	return err
 }
 
 // CloseConversation closes a conversation. Closing it again changes nothing.

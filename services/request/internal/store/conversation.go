@@ -72,8 +72,12 @@ update conversation set state = $2, message_count = $3, update_time = $4, versio
 	insertMessage = `
 insert into conversation_message (id, organization_id, conversation_id, author_id, author_name, author_email, body, create_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	// Those that begin or open conversations of one person take turns, so that none gets
+	// past the limit: each counts when the one before has ended.
+	lockOpenConversations  = `select pg_advisory_xact_lock(hashtextextended('conversations ' || $1::uuid, 7163509))`
 	countOpenConversations = `
 select count(*) from conversation where asker_id = $1 and state <> 'closed'`
+	selectAsker    = `select 1 from user_copy where id = $1 and not removed`
 	messageColumns = `m.id, m.conversation_id, m.author_id, m.author_name, m.author_email, m.body, m.create_time`
 	fromMessages   = ` from conversation_message m where m.conversation_id = $1`
 	// Whoever closes several locks them in one order.
@@ -138,12 +142,25 @@ func Messages(ctx context.Context, tx *postgres.Tx, conversation uuid.UUID, page
 	}, conversation)
 }
 
-// OpenConversations counts the conversations of a user that are not closed.
+// OpenConversations counts the conversations of a user that are not closed. Until tx ends
+// nobody else counts them.
 func OpenConversations(ctx context.Context, tx *postgres.Tx, user uuid.UUID) (n int, err error) {
+	if _, err := tx.Exec(ctx, lockOpenConversations, user); err != nil {
+		return 0, fmt.Errorf("wait to count conversations: %w", err)
+	}
 	if err := tx.QueryRow(ctx, countOpenConversations, user).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count conversations: %w", err)
 	}
 	return n, nil
+}
+
+// AskerIsThere says whether who asked has not left.
+func AskerIsThere(ctx context.Context, tx *postgres.Tx, user uuid.UUID) (bool, error) {
+	tag, err := tx.Exec(ctx, selectAsker, user)
+	if err != nil {
+		return false, fmt.Errorf("look up who asked: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
 }
 
 // SaveConversation saves a conversation, which is new if its version is 1, with a message

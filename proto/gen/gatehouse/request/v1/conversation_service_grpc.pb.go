@@ -54,7 +54,9 @@ type ConversationServiceClient interface {
 	// AddMessage says something more, and opens a closed conversation again. Who asked
 	// does, who runs the app, and admins and IT admins; PERMISSION_DENIED,
 	// NOT_YOUR_CONVERSATION for others who see it. NOT_FOUND: CONVERSATION_NOT_FOUND.
-	// FAILED_PRECONDITION: APP_DELETED, REQUEST_ID_REUSED; MANY_MESSAGES from 1000 on.
+	// FAILED_PRECONDITION: APP_DELETED, REQUEST_ID_REUSED; MANY_MESSAGES from 1000 on;
+	// of a closed one ASKER_LEFT if who asked has left, and TOO_MANY_OPEN if the caller, who
+	// asked, has 20 that are not closed.
 	// INVALID_ARGUMENT on text: BLANK.
 	AddMessage(ctx context.Context, in *AddMessageRequest, opts ...grpc.CallOption) (*AddMessageResponse, error)
 	// ListMessages lists what was said, oldest first. NOT_FOUND: CONVERSATION_NOT_FOUND.
@@ -154,7 +156,9 @@ type ConversationServiceServer interface {
 	// AddMessage says something more, and opens a closed conversation again. Who asked
 	// does, who runs the app, and admins and IT admins; PERMISSION_DENIED,
 	// NOT_YOUR_CONVERSATION for others who see it. NOT_FOUND: CONVERSATION_NOT_FOUND.
-	// FAILED_PRECONDITION: APP_DELETED, REQUEST_ID_REUSED; MANY_MESSAGES from 1000 on.
+	// FAILED_PRECONDITION: APP_DELETED, REQUEST_ID_REUSED; MANY_MESSAGES from 1000 on;
+	// of a closed one ASKER_LEFT if who asked has left, and TOO_MANY_OPEN if the caller, who
+	// asked, has 20 that are not closed.
 	// INVALID_ARGUMENT on text: BLANK.
 	AddMessage(context.Context, *AddMessageRequest) (*AddMessageResponse, error)
 	// ListMessages lists what was said, oldest first. NOT_FOUND: CONVERSATION_NOT_FOUND.
