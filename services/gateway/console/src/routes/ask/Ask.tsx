@@ -24,6 +24,7 @@ const route = getRouteApi("/shell/ask");
 /** How long access is asked for: for good, for some hours, or until a time. */
 const lengths = { permanent: 0, day: 24, week: 7 * 24, month: 30 * 24, until: 0 } as const;
 export type Length = keyof typeof lengths;
+export type Whom = "me" | "other";
 
 /** Where access is asked for: for whom, what, until when and why, with what would follow. */
 export function Ask() {
@@ -35,14 +36,14 @@ export function Ask() {
   const alone = useHasRole("ROLE_EXTERNAL", "ROLE_RISK_MANAGER");
   const me = useMe().data?.user?.id;
   const [kept] = useState(() => draft.read(me, app));
-  const [whom, setWhom] = useState<"me" | "other">("me");
+  const [whom, setWhom] = useState<Whom>((!alone && kept?.whom) || "me");
   const [other, setOther] = useState<User>();
   const [apps, setApps] = useState<string[]>(kept?.apps ?? (app ? [app] : []));
   const [chosen, setChosen] = useState<Entitlement[]>(kept?.chosen ?? []);
   const [length, setLength] = useState<Length>(kept?.length ?? "permanent");
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const [justification, setJustification] = useState(kept?.justification ?? "");
-  useEffect(() => draft.keep(me, { app, apps, chosen, length: length === "until" ? "permanent" : length, justification }), [me, app, apps, chosen, length, justification]);
+  useEffect(() => draft.keep(me, { app, apps, chosen, whom, length, justification }), [me, app, apps, chosen, whom, length, justification]);
   // The same form sent twice, because no answer came, makes one request.
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   // When the form was begun: a length counts from the moment that it was chosen.
@@ -81,7 +82,15 @@ export function Ask() {
         {!alone && (
           <section className="card" aria-labelledby="whom">
             <h2 id="whom">{t("ask.whom")}</h2>
-            <Choice label={t("ask.whom")} value={whom} onChange={setWhom} choices={{ me: t("ask.me"), other: t("ask.other") }} />
+            <Choice
+              label={t("ask.whom")}
+              value={whom}
+              onChange={(next) => {
+                setWhom(next);
+                setOther(undefined); // the box to find somebody is empty again
+              }}
+              choices={{ me: t("ask.me"), other: t("ask.other") }}
+            />
             {whom === "other" && <People label={t("ask.person")} hint={t("ask.personHint")} onChoose={setOther} error={fields.beneficiaryId} />}
           </section>
         )}

@@ -6,7 +6,7 @@ afterEach(() => {
   sessionStorage.clear();
 });
 
-const written = { app: "chat", apps: ["chat"], chosen: [{ id: "1" }] as never, length: "week", justification: "to talk" } as const;
+const written = { app: "chat", apps: ["chat"], chosen: [{ id: "1" }] as never, whom: "me", length: "week", justification: "to talk" } as const;
 
 test("what was not sent is there again, for the same form and person, for a while", () => {
   vi.useFakeTimers();

@@ -1,5 +1,5 @@
 import type { Entitlement } from "@/api/client";
-import type { Length } from "./Ask";
+import type { Length, Whom } from "./Ask";
 
 /** What somebody has written and not sent. */
 interface Draft {
@@ -7,6 +7,8 @@ interface Draft {
   app?: string;
   apps: string[];
   chosen: Entitlement[];
+  /** Of another person and of a date it is kept that there was one, which is to be chosen again. */
+  whom: Whom;
   length: Length;
   justification: string;
 }
