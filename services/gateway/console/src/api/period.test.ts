@@ -16,6 +16,8 @@ test("a duration is shown in the longest unit of which it is a whole number, and
   expect(periodOf(undefined)).toEqual({ count: "", unit: "days" });
   expect(durationOf({ count: " ", unit: "days" })).toBeUndefined();
   expect(durationOf({ count: "1,5", unit: "days" })).toBe("129600s");
+  // 0.7 · 86400 is 60479.99999999999 here, which the API does not take.
+  expect(durationOf({ count: "0,7", unit: "days" })).toBe("60480s");
 });
 
 test("what is no number is sent as it is: the API says what is wrong with it", () => {

@@ -18,12 +18,20 @@ export function periodOf(duration: string | undefined): Period {
   return { count: String(length / seconds[unit]), unit };
 }
 
+/**
+ * As many units as words say, each of some seconds, as a duration of the API, which takes nine decimals and
+ * no powers of ten. What is no number, or none that can be written so, is left to the API to refuse.
+ */
+export function inSeconds(words: string, unit: number): string {
+  const length = Number(words) * unit;
+  return `${Number.isFinite(length) ? Number(length.toFixed(6)) : words}s`;
+}
+
 /** A period as a duration of the API; undefined for none. What is no number is left to the API to refuse. */
 export function durationOf({ count, unit }: Period): string | undefined {
   const words = count.trim().replace(",", ".");
   if (words === "") return undefined;
-  const length = Number(words) * seconds[unit];
-  return `${Number.isFinite(length) ? length : words}s`;
+  return inSeconds(words, seconds[unit]);
 }
 
 /** A duration of the API as people say it, such as "3 days". */

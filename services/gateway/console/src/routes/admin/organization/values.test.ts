@@ -8,6 +8,7 @@ test("only what was changed is sent, and days as the API has them", () => {
   expect(organizationMask(seen, { ...seen, name: "Demo " })).toBe("");
   expect(organizationMask(seen, { ...seen, days: "" })).toBe("remove_suspended_after");
   expect(organizationBody({ ...seen, days: "45" }).removeSuspendedAfter).toBe("3888000s");
+  expect(organizationBody({ ...seen, days: "2,3" }).removeSuspendedAfter).toBe("198720s");
   expect(organizationBody({ ...seen, days: "soon" }).removeSuspendedAfter).toBe("soons");
 });
 

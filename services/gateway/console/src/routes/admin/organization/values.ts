@@ -1,5 +1,6 @@
 import type { Organization } from "@/api/client";
 import { maskOf } from "@/api/mask";
+import { inSeconds } from "@/api/period";
 
 /** What a form changes of the organization. */
 export interface OrganizationValues {
@@ -19,8 +20,7 @@ export function organizationValues(organization: Organization): OrganizationValu
 /** What is sent for the values. What is no number is left to the API to refuse. */
 export function organizationBody({ name, signInName, days }: OrganizationValues): Pick<Organization, "name" | "signInName" | "removeSuspendedAfter"> {
   const words = days.trim().replace(",", ".");
-  const seconds = Number(words) * day;
-  return { name: name.trim(), signInName: signInName.trim(), removeSuspendedAfter: words === "" ? undefined : `${Number.isFinite(seconds) ? seconds : words}s` };
+  return { name: name.trim(), signInName: signInName.trim(), removeSuspendedAfter: words === "" ? undefined : inSeconds(words, day) };
 }
 
 /** The update_mask for what a form has changed. */
