@@ -553,7 +553,7 @@ export const de: typeof en = {
       added: "{{name}} ist hinzugefügt.",
       quotas: "Was sie haben darf",
       quotasText: "Leer heißt unbegrenzt. Wird eine Zahl kleiner, bleibt, was schon da ist.",
-      wholeNumber: "Das muss eine ganze Zahl sein.",
+      wholeNumber: "Das muss eine ganze Zahl ab 1 sein, oder leer.",
       usersHint: "Dienste und Agenten zählen mit.",
       openRequestsHint: "Anträge von Eintrittsabläufen zählen nicht, und auch keine, die Zugang entziehen.",
       unlimited: "Ohne Begrenzung.",

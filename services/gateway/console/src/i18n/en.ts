@@ -551,7 +551,7 @@ export const en = {
       added: "{{name}} is added.",
       quotas: "What it may have",
       quotasText: "Empty means without a limit. If a number is made smaller, what is there already stays.",
-      wholeNumber: "This must be a whole number.",
+      wholeNumber: "This must be a whole number from 1 on, or empty.",
       usersHint: "Services and agents count as well.",
       openRequestsHint: "Those of join-flows do not count, nor do those that take access away.",
       unlimited: "Without limits.",

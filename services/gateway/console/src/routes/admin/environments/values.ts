@@ -20,9 +20,9 @@ export function environmentValues(environment?: Environment): EnvironmentValues 
 
 const most = 2 ** 31 - 1;
 
-/** Whether what was typed is a quota: nothing, or a whole number as large as the API takes. */
+/** Whether what was typed is a quota: nothing, or a whole number as large as the API takes. Not 0, which bounds nothing there and looks as if it forbade everything. */
 export function isQuota(typed: string): boolean {
-  return typed.trim() === "" || (/^\d+$/.test(typed.trim()) && Number(typed) <= most);
+  return typed.trim() === "" || (/^\d+$/.test(typed.trim()) && Number(typed) > 0 && Number(typed) <= most);
 }
 
 /** The quotas that are set, for the API; the others bound nothing. */
