@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { App, Entitlement } from "@/api/client";
-import { asksElsewhere, endsWith, type Use } from "./ends";
+import { asksElsewhere, endsWith, namingFlows, type Use } from "./ends";
 
 const app = { id: "chat" } as App;
 const grant = (userId: string, state: string) => ({ user: { userId, displayName: userId }, state });
@@ -47,4 +47,13 @@ test("accounts that were there before stay, and what was to be given is needed n
   const accounts = [{ state: "ACCOUNT_STATE_ACTIVE" }, { state: "ACCOUNT_STATE_DISABLED", adopted: true }, { state: "ACCOUNT_STATE_ABSENT" }];
   const workItems = [{ kind: "WORK_ITEM_KIND_CREATE_ACCOUNT" }, { kind: "WORK_ITEM_KIND_ASSIGN" }, { kind: "WORK_ITEM_KIND_REMOVE_ACCOUNT" }];
   expect(endsWith(app, undefined, use({ accounts, workItems }))).toMatchObject({ accounts: 1, adopted: 1, pointless: 2, items: 1 });
+});
+
+test("it is said when not all flows were asked for", () => {
+  const some = (n: number) => Array.from({ length: n }, (_, i) => ({ id: `e${i}` }) as Entitlement);
+  expect(namingFlows(app, undefined, some(1))).toEqual({ filter: 'scope.appIds:"chat" OR scope.entitlementIds:"e0"', more: false });
+  expect(namingFlows(app, some(1)[0], some(99))).toEqual({ filter: 'scope.entitlementIds:"e0"', more: false });
+  expect(namingFlows(app, undefined, some(29)).more).toBe(false);
+  // The app is one of those that fit.
+  expect(namingFlows(app, undefined, some(30)).more).toBe(true);
 });

@@ -1,3 +1,4 @@
+import { quoted } from "@/api/filter";
 import type { AccessRequest, Account, App, Entitlement, Grant, Person, WorkItem } from "@/api/client";
 
 /** What there is of an app, or of something in it, as the lists say. */
@@ -48,6 +49,15 @@ export function endsWith(app: App, entitlement: Entitlement | undefined, { grant
     items: workItems.length - pointless,
     inUse: held.length > 0 || open.length > 0,
   };
+}
+
+/** How many ids fit into a filter. */
+const comparisons = 30;
+
+/** A filter for the flows that name an app or something in it, or that entitlement alone, and whether more would have to be asked for than fits. */
+export function namingFlows(app: App, entitlement: Entitlement | undefined, inApp: readonly Entitlement[]): { filter: string; more: boolean } {
+  const all = [...(entitlement ? [] : [`scope.appIds:${quoted(app.id ?? "")}`]), ...(entitlement ? [entitlement] : inApp).map((one) => `scope.entitlementIds:${quoted(one.id ?? "")}`)];
+  return { filter: all.slice(0, comparisons).join(" OR "), more: all.length > comparisons };
 }
 
 /** Whether a request asks for something besides, which is cancelled with it. */

@@ -1,12 +1,9 @@
 import { api, type App, type Entitlement } from "@/api/client";
 import { quoted } from "@/api/filter";
-import { endsWith } from "./ends";
+import { endsWith, namingFlows } from "./ends";
 
 /** How much of each is read. Where there is more it is said so. */
 const most = 1000;
-
-/** How many ids fit into a filter. */
-const comparisons = 30;
 
 /** What would end with an app, or with something in it, as far as the caller sees it. Read while it is wanted. */
 export function useEnds(app: App, entitlement: Entitlement | undefined, wanted: boolean) {
@@ -19,9 +16,8 @@ export function useEnds(app: App, entitlement: Entitlement | undefined, wanted: 
   const grants = api.useQuery("get", "/v1/grants", { params: { query: { appId, filter: held, pageSize: most } } }, how);
   const requests = api.useQuery("get", "/v1/requests", { params: { query: { appId, view: "REQUEST_VIEW_OPEN", filter: entitlementId && `items.entitlementId:${entitlementId}`, pageSize: most } } }, how);
   const inApp = api.useQuery("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: appId }, query: { pageSize: most } } }, whole);
-  const inFlows = (entitlement ? [entitlement] : (inApp.data?.entitlements ?? [])).map((one) => `scope.entitlementIds:${quoted(one.id ?? "")}`);
-  const naming = [...(entitlement ? [] : [`scope.appIds:${quoted(appId)}`]), ...inFlows].slice(0, comparisons).join(" OR ");
-  const flows = api.useQuery("get", "/v1/flows", { params: { query: { filter: naming, pageSize: most } } }, { ...how, enabled: wanted && (!!entitlement || inApp.data !== undefined) });
+  const naming = namingFlows(app, entitlement, inApp.data?.entitlements ?? []);
+  const flows = api.useQuery("get", "/v1/flows", { params: { query: { filter: naming.filter, pageSize: most } } }, { ...how, enabled: wanted && (!!entitlement || inApp.data !== undefined) });
   const accounts = api.useQuery("get", "/v1/accounts", { params: { query: { appId, filter: "state != ACCOUNT_STATE_ABSENT", pageSize: most } } }, whole);
   const workItems = api.useQuery("get", "/v1/workItems", { params: { query: { appId, pageSize: most } } }, whole);
   const asked = [grants, requests, flows, ...(entitlement ? [] : [inApp, accounts, workItems])];
@@ -39,6 +35,6 @@ export function useEnds(app: App, entitlement: Entitlement | undefined, wanted: 
         }),
     flows: flows.data?.flows ?? [],
     /** Whether there is more than was read. */
-    more: inFlows.length > comparisons || [grants, requests, flows, accounts, workItems].some((one) => !!one.data?.nextPageToken),
+    more: naming.more || [grants, requests, flows, accounts, workItems].some((one) => !!one.data?.nextPageToken),
   };
 }
