@@ -55,10 +55,11 @@ const problems: Middleware = {
   },
 };
 
-/** What the page asks by itself, while nobody is there, does not keep the session. */
+/** What the page asks by itself, while nobody is there, does not keep the session. What changes something, somebody has asked for. */
 const unattended: Middleware = {
   onRequest({ request }) {
-    if (!isAttended()) request.headers.set("Gatehouse-Background", "true");
+    const looks = request.method === "GET" || /:preview\w*$/.test(request.url);
+    if (looks && !isAttended()) request.headers.set("Gatehouse-Background", "true");
     return request;
   },
 };
