@@ -390,6 +390,7 @@ export const de: typeof en = {
       reopened_one: "Der Punkt ist wieder offen.",
       reopened_other: "{{count}} Punkte sind wieder offen.",
       role: "Rückgängig: wieder {{role}}",
+      changed: "Es wurde seither erneut geändert und bleibt, wie es ist.",
       due: "Rückgängig: wieder fällig am {{time}}",
       deadlines: "Rückgängig: wieder {{onboarding}} und {{offboarding}}",
       organization: "Rückgängig: wieder {{name}} ({{signInName}})",

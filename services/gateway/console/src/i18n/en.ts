@@ -388,6 +388,7 @@ export const en = {
       reopened_one: "It is open again.",
       reopened_other: "{{count}} items are open again.",
       role: "Undo: {{role}} again",
+      changed: "It has been changed again since, and stays as it is.",
       due: "Undo: due {{time}} again",
       deadlines: "Undo: {{onboarding}} and {{offboarding}} again",
       organization: "Undo: {{name}} ({{signInName}}) again",

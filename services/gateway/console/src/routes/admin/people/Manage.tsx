@@ -5,6 +5,7 @@ import { client, type User } from "@/api/client";
 import { useEnvironments } from "@/api/environments";
 import { oneOf, roles } from "@/api/kinds";
 import { useMe } from "@/api/me";
+import { Problem } from "@/api/problem";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { SelectOrNone } from "@/components/Select";
@@ -24,8 +25,11 @@ export function SetRole({ user }: { user: User }) {
   const change = async () => {
     if (!role) return;
     const { roleEnvironmentId, role: before = "ROLE_UNSPECIFIED" } = user;
-    await set({ role, roleEnvironmentId: user.environmentId ? roleEnvironmentId : (environment ?? "") });
+    const given = (await set({ role, roleEnvironmentId: user.environmentId ? roleEnvironmentId : (environment ?? "") })).data?.user;
     const undo = async () => {
+      // The notice stays for as long as nobody closes it: what others have decided since is not taken back by it.
+      const now = (await client.GET("/v1/users/{id}", { params: { path: { id: user.id ?? "" } } })).data?.user;
+      if (now?.role !== given?.role || now?.roleEnvironmentId !== given?.roleEnvironmentId) throw new Problem(409, "ROLE_CHANGED", t("admin.undo.changed"));
       await set({ role: before, roleEnvironmentId });
       void queries.invalidateQueries();
       return t("admin.people.roleSet");
@@ -43,6 +47,10 @@ export function SetRole({ user }: { user: User }) {
       action={t("admin.people.setRole")}
       danger={powerful}
       ready={role !== undefined && (role !== user.role || (environment ?? "") !== (user.roleEnvironmentId ?? ""))}
+      onOpen={() => {
+        setRole(oneOf(user.role, roles));
+        setEnvironment(user.roleEnvironmentId || undefined);
+      }}
       act={change}
     >
       {(errors) => (
