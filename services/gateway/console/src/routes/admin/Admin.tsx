@@ -1,7 +1,7 @@
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useLayoutEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import { useMe } from "@/api/me";
+import { useMe, useWhole } from "@/api/me";
 import { NotYours } from "./NotYours";
 import { adminPages, adminRoles } from "./pages";
 
@@ -9,6 +9,7 @@ import { adminPages, adminRoles } from "./pages";
 export function Admin() {
   const { t } = useTranslation();
   const role = useMe().data?.user?.role;
+  const whole = useWhole();
   const path = useLocation({ select: (location) => location.pathname });
   const menu = useRef<HTMLElement>(null);
   // Above the page the menu is wider than most windows: where one is stands in view. The page itself is not scrolled by that.
@@ -25,7 +26,7 @@ export function Admin() {
     <div className="admin">
       <nav className="tabs" aria-label={t("admin.label")} ref={menu}>
         {adminPages
-          .filter((page) => page.roles.includes(role))
+          .filter((page) => page.roles.includes(role) && (whole || !page.whole))
           .map((page) => (
             <Link key={page.name} to={page.to} activeOptions={{ exact: page.to === "/admin" }}>
               {t(`admin.pages.${page.name}`)}

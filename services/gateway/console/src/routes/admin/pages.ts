@@ -12,6 +12,8 @@ interface AdminPage {
   /** Its name in the texts. */
   name: keyof (typeof en)["admin"]["pages"];
   roles: readonly Role[];
+  /** True if it is only for those who act in the whole organization. */
+  whole?: boolean;
 }
 
 /** The pages of the administration, in the order of its menu. */
@@ -31,5 +33,5 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/organization", name: "organization", roles: adminRoles },
   { to: "/admin/tokens", name: "tokens", roles: adminRoles },
   { to: "/admin/audit", name: "audit", roles: adminRoles },
-  { to: "/admin/parked-events", name: "parked", roles: adminRoles },
+  { to: "/admin/parked-events", name: "parked", roles: adminRoles, whole: true },
 ];

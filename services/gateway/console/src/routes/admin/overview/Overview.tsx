@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
+import { useWhole } from "@/api/me";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
@@ -16,6 +17,7 @@ const week = 7 * 24 * 3600 * 1000;
 /** What needs attention. */
 export function Overview() {
   const { t } = useTranslation();
+  const whole = useWhole();
   // Not anew at each look: it is part of what is asked for.
   const [inAWeek] = useState(() => new Date(Date.now() + week).toISOString());
   const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_OPEN", orderBy: "createTime", pageSize: most } } });
@@ -24,7 +26,7 @@ export function Overview() {
   const leavers = api.useQuery("get", "/v1/checklists", { params: { query: { kind: "CHECKLIST_KIND_OFFBOARDING", pageSize: 1 } } });
   const failed = api.useQuery("get", "/v1/workItems", { params: { query: { kind: "WORK_ITEM_KIND_FIX_OPERATION", pageSize: most } } });
   const work = api.useQuery("get", "/v1/workItems", { params: { query: { pageSize: most } } });
-  const parked = api.useQuery("get", "/v1/parkedEvents", { params: { query: { pageSize: most } } });
+  const parked = api.useQuery("get", "/v1/parkedEvents", { params: { query: { pageSize: most } } }, { enabled: whole });
   const ending = api.useQuery("get", "/v1/grants", { params: { query: { state: "GRANT_STATE_ACTIVE", filter: `until < "${inAWeek}"`, pageSize: most } } });
   const problem = [requests, stuck, joiners, leavers, failed, work, ending].find((q) => q.error);
   const oldest = (at: string | undefined) => at && (
@@ -61,7 +63,7 @@ export function Overview() {
         <Tile label={t("admin.overview.work")} count={work.data?.workItems?.length} more={!!work.data?.nextPageToken} to="/admin/work-items">
           {oldest(work.data?.workItems?.[0]?.createTime)}
         </Tile>
-        {!parked.error && <Tile label={t("admin.overview.parked")} count={parked.data?.parkedEvents?.length} more={!!parked.data?.nextPageToken} bad to="/admin/parked-events" />}
+        {whole && !parked.error && <Tile label={t("admin.overview.parked")} count={parked.data?.parkedEvents?.length} more={!!parked.data?.nextPageToken} bad to="/admin/parked-events" />}
       </ul>
       {!!stuck.data?.requests?.length && (
         <section className="stack tight" aria-labelledby="stuck">
