@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Person } from "@/api/client";
+import { useOnce } from "@/api/once";
 import { Button } from "./Button";
 import { ProblemNote } from "./ProblemNote";
 import { TextBox } from "./TextBox";
@@ -24,12 +25,12 @@ export function Talk({ said, label, hint, may, say }: Props) {
   const queries = useQueryClient();
   const [text, setText] = useState("");
   // The same words sent twice, because no answer came, are said once.
-  const [requestId, setRequestId] = useState(() => crypto.randomUUID());
+  const once = useOnce();
   const add = useMutation({
-    mutationFn: () => say(text.trim(), requestId),
+    mutationFn: () => say(text.trim(), once.idFor(text.trim())),
     onSuccess: async () => {
       setText("");
-      setRequestId(crypto.randomUUID());
+      once.sent();
       await queries.invalidateQueries();
     },
   });

@@ -1,8 +1,8 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type App, client } from "@/api/client";
+import { useOnce } from "@/api/once";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { tell } from "@/components/Toasts";
@@ -13,7 +13,7 @@ export function AskForHelp({ app }: { app: Pick<App, "id" | "name"> }) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   // The same words sent twice, because no answer came, begin one conversation.
-  const [requestId, setRequestId] = useState(() => crypto.randomUUID());
+  const once = useOnce();
   return (
     <Ask
       trigger={<Button kind="plain" aria-label={t("questions.askAbout", { name: app.name })}>{t("questions.ask")}</Button>}
@@ -23,9 +23,9 @@ export function AskForHelp({ app }: { app: Pick<App, "id" | "name"> }) {
       needed
       field="text"
       action={t("request.send")}
-      onOpen={() => setRequestId(crypto.randomUUID())}
       act={async (text) => {
-        const { data } = await client.POST("/v1/conversations", { body: { requestId, appId: app.id ?? "", text } });
+        const { data } = await client.POST("/v1/conversations", { body: { requestId: once.idFor(text), appId: app.id ?? "", text } });
+        once.sent();
         tell(t("questions.sent"));
         await queries.invalidateQueries();
         await navigate({ to: "/questions/$id", params: { id: data?.conversation?.id ?? "" } });
