@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -137,5 +138,53 @@ func TestLookUpRoutes(t *testing.T) {
 	_, err = w.flows(t, "zoe").LookUpRoutes(t.Context(), &approvalv1.LookUpRoutesRequest{OrganizationId: w.org.String(), Request: r})
 	if rpctest.Reason(err) != "ROLE_NOT_ALLOWED" {
 		t.Errorf("an admin, who is no service: %v", err)
+	}
+}
+
+// B-CAT-05: a request of fifty items whose steps all ask a large group is looked at about as
+// fast as one of a single item: somebody waits for it at each change of a form.
+func TestLookUpRoutesOfManyItems(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.handled(t)
+	g := id.New()
+	w.exec(t, `insert into group_copy (id, organization_id, environment_id, display_name, version, removed, rebuild, data) values ($1, $2, '00000000-0000-0000-0000-000000000000', 'All', 1, false, 1, ''::bytea)`, g, w.org)
+	w.exec(t, `insert into user_copy (id, organization_id, environment_id, source_id, user_name, display_name, given_name, family_name, email, title, department, manager_id, state, kind, role, role_environment_id, accountable_user_id, end_time, join_count, version, removed, data)
+select gen_random_uuid(), organization_id, environment_id, source_id, user_name || n, display_name || n, given_name, family_name, email || n, title, department, manager_id, state, kind, role, role_environment_id, accountable_user_id, end_time, join_count, version, removed, data from user_copy, generate_series(1, 5000) n where id = $1`, w.id("pia"))
+	w.exec(t, `insert into group_member_copy select $1, id, organization_id, environment_id, 1, false from user_copy where organization_id = $2 and user_name like 'pia%'`, g, w.org)
+	w.flow(t, func(f *approvalv1.FlowInput) {
+		f.Scope = &approvalv1.FlowScope{Any: true}
+		f.Steps = nil
+		for n := range 5 {
+			f.Steps = append(f.Steps, &approvalv1.FlowStep{Name: fmt.Sprint("s", n), Reviewers: approvalv1.ReviewerKind_REVIEWER_KIND_GROUPS, GroupIds: []string{g.String()}, Need: approvalv1.StepNeed_STEP_NEED_ANY})
+		}
+	})
+	r := w.request("ann", "ann")
+	r.Items = nil
+	for n := range 50 {
+		r.Items = append(r.Items, &requestv1.RequestItem{EntitlementId: id.New().String(), EntitlementName: fmt.Sprint("e", n), AppId: w.crm.String(), AppName: "CRM"})
+	}
+	all := r.GetItems()
+	took := func(items ...*requestv1.RequestItem) time.Duration {
+		t.Helper()
+		r.Items = items
+		best := time.Hour
+		for range 3 {
+			at := time.Now()
+			routes, err := w.routes(t, r)
+			if err != nil || len(routes) != len(items) {
+				t.Fatal(len(routes), err)
+			}
+			best = min(best, time.Since(at))
+			for _, route := range routes {
+				if s := route.GetSteps(); len(s) != 5 || s[4].GetName() != "s4" || s[4].GetReviewerCount() != 5001 || len(s[4].GetReviewers()) != 20 {
+					t.Fatalf("%v", route)
+				}
+			}
+		}
+		return best
+	}
+	if one, fifty := took(all[0]), took(all...); fifty > 8*one {
+		t.Errorf("one item took %v, fifty %v", one, fifty)
 	}
 }

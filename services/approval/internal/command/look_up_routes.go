@@ -36,18 +36,27 @@ func (c *Commands) LookUpRoutes(ctx context.Context, organizationID uuid.UUID, r
 		}
 		a := loaded{Record: &store.Record{OrganizationID: organizationID, Approval: lifecycle.New(request, in.Flows, c.Clock.Now())}}
 		steps := make([]*stepOf, 0, len(a.Steps))
+		// Many items have the same steps, which ask the same people: a step that asks a large
+		// group is resolved once.
+		var distinct []*stepOf
+		same := make(map[string]*stepOf)
 		for _, s := range a.Steps {
-			steps = append(steps, &stepOf{loaded: a, step: s})
+			key := fmt.Sprintf("%s %#v", s.AppID, s.Spec)
+			if same[key] == nil {
+				same[key] = &stepOf{loaded: a, step: s}
+				distinct = append(distinct, same[key])
+			}
+			steps = append(steps, same[key])
 		}
-		if err := c.resolve(ctx, tx, people, steps); err != nil {
+		if err := c.resolve(ctx, tx, people, distinct); err != nil {
 			return err
 		}
 		routes = nil
 		for _, it := range request.Items {
 			route := &requestv1.Route{Automatic: slices.ContainsFunc(a.Given, func(g lifecycle.Given) bool { return g.ItemID == it.ID })}
-			for _, s := range steps {
-				if s.step.ItemID == it.ID {
-					route.Steps = append(route.Steps, convert.RouteStep(a.Approval, s.step, s.resolution))
+			for n, s := range a.Steps {
+				if s.ItemID == it.ID {
+					route.Steps = append(route.Steps, convert.RouteStep(a.Approval, s, steps[n].resolution))
 				}
 			}
 			routes = append(routes, route)
