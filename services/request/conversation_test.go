@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/servicetest"
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -189,6 +190,40 @@ func TestWhoSeesConversations(t *testing.T) {
 			t.Errorf("%s is to answer since ada has left: %v", name, got)
 		}
 	}
+}
+
+// B-CAT-02, B-REQ-06: where those who run an app cannot answer, because they only look, are
+// switched off, or ask themselves, it is for the admins to answer; and who only looks
+// answers nobody else, whatever they run.
+func TestWhoCannotAnswer(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	runBy := func(name, admin string) *requestv1.App {
+		return w.app(t, &requestv1.CreateAppRequest{Name: name, AdminIds: []string{w.id(admin)}}, map[string]string{})
+	}
+	ask := func(who string, app *requestv1.App) string {
+		t.Helper()
+		out, err := w.conversations(t, who).CreateConversation(t.Context(), &requestv1.CreateConversationRequest{AppId: app.GetId(), Text: "?"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.GetConversation().GetId()
+	}
+	looks, off, self := ask("ben", runBy("Ledger", "ria")), ask("ben", runBy("Wiki", "pia")), ask("ann", runBy("Mail", "ann"))
+	w.users["pia"].Version++
+	w.users["pia"].State = identityv1.UserState_USER_STATE_SUSPENDED
+	w.publish(t, w.id("pia"), &eventv1.UserSuspended{User: w.users["pia"]})
+	w.handled(t)
+	for _, c := range []string{looks, off, self} {
+		if !slices.Contains(w.conversationsOf(t, "zoe", toAnswer), c) {
+			t.Errorf("%s of %s stands in nobody's list", c, []string{looks, off, self})
+		}
+	}
+	if got := w.conversationsOf(t, "ria", toAnswer); len(got) != 0 {
+		t.Errorf("who only looks is to answer %q", got)
+	}
+	_, err := w.conversations(t, "ria").AddMessage(t.Context(), &requestv1.AddMessageRequest{ConversationId: looks, Text: "so"})
+	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_CONVERSATION")
 }
 
 // B-CAT-02, B-REQ-15: what is asked about an app that is deleted, or by somebody who has

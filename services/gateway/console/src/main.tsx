@@ -6,13 +6,14 @@ import { I18nProvider } from "react-aria-components/I18nProvider";
 import { useTranslation } from "react-i18next";
 import { newQueryClient } from "@/api/client";
 import { region, startTexts } from "@/i18n";
-import { Toasts } from "@/components/Toasts";
+import { forgetTold, Toasts } from "@/components/Toasts";
 import { newRouter } from "@/router";
 import { applyTheme } from "@/theme";
 import "@/styles/index.css";
 
 const queries = newQueryClient(() => {
   if (router.state.location.pathname !== "/welcome") {
+    forgetTold();
     void router.navigate({ to: "/welcome", search: { to: router.state.location.href } });
   }
 });

@@ -18,6 +18,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
@@ -125,7 +126,7 @@ func (c *Commands) ListConversations(ctx context.Context, by authz.Caller, f sto
 	if err != nil {
 		return nil, "", err
 	}
-	f.Administers = by.Administers()
+	f.Administers, f.OnlyLooks = by.Administers(), by.Role == authzv1.Caller_CALLER_RISK_MANAGER
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		list, next, err = store.Conversations(ctx, tx, viewer(by), f, page)
 		return err
@@ -233,7 +234,9 @@ func (c *Commands) lockConversation(ctx context.Context, tx *postgres.Tx, by aut
 	if err != nil {
 		return v, public(err)
 	}
-	if v.Asker.ID != by.UserID && !v.RunsApp && !by.Administers() {
+	// Whoever sees all changes nothing for others, whatever else they are.
+	runs := v.RunsApp && by.Role != authzv1.Caller_CALLER_RISK_MANAGER
+	if v.Asker.ID != by.UserID && !runs && !by.Administers() {
 		return v, apierr.Denied("NOT_YOUR_CONVERSATION", "only who asked, who runs the app and admins take part in it")
 	}
 	return v, nil

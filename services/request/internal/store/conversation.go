@@ -48,8 +48,9 @@ type Message struct {
 // ConversationFilter selects conversations.
 type ConversationFilter struct {
 	// Mine keeps to those that the viewer began, ToAnswer to those of others that the
-	// viewer is to answer: of who administers also those about apps that nobody runs.
-	Mine, ToAnswer, Administers bool
+	// viewer is to answer: those about apps that they run, unless they only look, and of
+	// who administers those about apps that nobody runs who could.
+	Mine, ToAnswer, OnlyLooks, Administers bool
 	State                       string // empty for any
 }
 
@@ -60,7 +61,10 @@ const (
 	// Of $2 what viewer $1 sees, all of it if $3.
 	fromConversations = ` from conversation v join app a on a.id = v.app_id
 where v.organization_id = $2 and ($3 or v.asker_id = $1 or ` + runsApp + `)`
-	hasPeople = `exists (select from user_copy u where (u.id = a.owner_id or u.id = any (a.admin_ids)) and not u.removed)`
+	// Somebody who runs the app, is there, and may answer who asked.
+	hasPeople = `exists (select from user_copy u where (u.id = a.owner_id or u.id = any (a.admin_ids)) and u.id <> v.asker_id
+	and u.state = 'active' and not u.removed and u.role <> 'risk_manager'
+	and u.role_environment_id in ('00000000-0000-0000-0000-000000000000', v.environment_id))`
 
 	selectConversation = `select ` + conversationColumns + fromConversations + ` and v.id = $4`
 	lockConversation   = selectConversation + ` for update of v`
@@ -123,8 +127,8 @@ func Conversations(ctx context.Context, tx *postgres.Tx, v Viewer, f Conversatio
 		from += ` and v.asker_id = $1`
 	}
 	if f.ToAnswer {
-		args = append(args, f.Administers)
-		from += fmt.Sprintf(` and v.asker_id <> $1 and (`+runsApp+` or $%d and not `+hasPeople+`)`, len(args))
+		args = append(args, f.OnlyLooks, f.Administers)
+		from += fmt.Sprintf(` and v.asker_id <> $1 and (not $%d and `+runsApp+` or $%d and not `+hasPeople+`)`, len(args)-1, len(args))
 	}
 	if f.State != "" {
 		args = append(args, f.State)

@@ -35,7 +35,7 @@ const (
 	// Those that the caller began.
 	ConversationView_CONVERSATION_VIEW_MINE ConversationView = 1
 	// Those of others about apps whose owner or admin the caller is, and, for admins and
-	// IT admins, about apps that have neither.
+	// IT admins, about apps where nobody else is who could answer. A risk manager has none.
 	ConversationView_CONVERSATION_VIEW_TO_ANSWER ConversationView = 2
 )
 

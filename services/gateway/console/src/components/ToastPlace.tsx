@@ -24,6 +24,11 @@ export function show(text: string, undo?: Undo): void {
   undoable = queue.add({ text, undo });
 }
 
+/** Shows nothing any more. */
+export function clear(): void {
+  queue.clear();
+}
+
 /** Where toasts are shown. F6 leads there. */
 export function ToastPlace() {
   const { t } = useTranslation();

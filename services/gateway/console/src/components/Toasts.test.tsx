@@ -2,7 +2,7 @@ import { act, render, screen } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Problem } from "@/api/problem";
-import { show, ToastPlace } from "./ToastPlace";
+import { clear, show, ToastPlace } from "./ToastPlace";
 
 beforeEach(() => {
   vi.useFakeTimers({ shouldAdvanceTime: true });
@@ -26,6 +26,14 @@ test("what was done is told for some seconds, and what can be undone for as long
   await pass(100);
   expect(screen.getByText("It is here again.")).toBeTruthy();
   expect(screen.queryByText("It is gone.")).toBeNull();
+});
+
+test("what was told is not told to who comes next", async () => {
+  render(<ToastPlace />);
+  tell("Ada is an admin.", { label: "Undo: Ada is a member", act: () => Promise.resolve("") });
+  act(() => clear());
+  await pass(100);
+  expect(screen.queryByText("Ada is an admin.")).toBeNull();
 });
 
 test("of several that can be undone the last one can", async () => {

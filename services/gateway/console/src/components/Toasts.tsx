@@ -24,6 +24,11 @@ export function tell(text: string, undo?: Undo): void {
   void import("./ToastPlace").then((m) => m.show(text, undo));
 }
 
+/** Forgets what is told: it is not for who comes next. */
+export function forgetTold(): void {
+  if (told) void import("./ToastPlace").then((m) => m.clear());
+}
+
 /** Shows what is told, from the first time on. */
 export function Toasts() {
   const needed = useSyncExternalStore(
