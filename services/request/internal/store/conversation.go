@@ -51,7 +51,7 @@ type ConversationFilter struct {
 	// viewer is to answer: those about apps that they run, unless they only look, and of
 	// who administers those about apps that nobody runs who could.
 	Mine, ToAnswer, OnlyLooks, Administers bool
-	State                       string // empty for any
+	State                                  string // empty for any
 }
 
 const (
