@@ -47,7 +47,7 @@ test("an environment is made, renamed and bounded", () =>
     await dialog(page).getByLabel("Name").fill("North");
     await dialog(page).getByLabel("Apps").fill("1");
     await dialog(page).getByLabel("People").fill("many");
-    await dialog(page).getByText("This must be a whole number.").waitFor();
+    await dialog(page).getByText("This must be a whole number from 1 on, or empty.").waitFor();
     assert(await dialog(page).getByRole("button", { name: "Add an environment" }).isDisabled());
     await dialog(page).getByLabel("People").fill("");
     await dialog(page).getByRole("button", { name: "Add an environment" }).click();
