@@ -1,18 +1,16 @@
 import { create, keyResolver, windowedFiniteBatchScheduler } from "@yornaath/batshit";
 import { useQuery } from "@tanstack/react-query";
 import { client, type App } from "./client";
-import { withIds } from "./filter";
+import { atOnce, withIds } from "./filter";
 
-/** Rows that are drawn together ask together, for as many apps as a filter may name. */
-const together = 50;
-
+/** Rows that are drawn together ask together. */
 const apps = create({
   fetcher: async (ids: string[]): Promise<App[]> => {
-    const { data } = await client.GET("/v1/apps", { params: { query: { filter: withIds([...new Set(ids)].sort()), pageSize: together } } });
+    const { data } = await client.GET("/v1/apps", { params: { query: { filter: withIds([...new Set(ids)].sort()), pageSize: atOnce } } });
     return data?.apps ?? [];
   },
   resolver: keyResolver("id"),
-  scheduler: windowedFiniteBatchScheduler({ windowMs: 10, maxBatchSize: together }),
+  scheduler: windowedFiniteBatchScheduler({ windowMs: 10, maxBatchSize: atOnce }),
 });
 
 /** The icon that an app has, by its id: for rows that name an app and do not hold it. */

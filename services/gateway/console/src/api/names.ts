@@ -1,13 +1,11 @@
 import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { api } from "./client";
-import { withIds } from "./filter";
+import { atOnce, someAtATime, withIds } from "./filter";
 
 /** What is known by an id is called; undefined while it is not known, or if it is there no more. */
 export type Names = (id: string) => string | undefined;
 
 const stays = { staleTime: 60_000, placeholderData: keepPreviousData };
-
-const atOnce = 50;
 
 function names(rows: readonly { id?: string; displayName?: string; name?: string }[] | undefined): Names {
   const known = new Map(rows?.map((row) => [row.id, row.displayName ?? row.name]));
@@ -27,16 +25,15 @@ export function useGroupNames(ids: readonly string[]): Names {
   return names(api.useQuery("get", "/v1/groups", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.groups);
 }
 
-/** The queries for any number of ids: some at a time, in the order that they come in. */
-function someAtATime(ids: readonly string[]) {
-  const wanted = [...new Set(ids)];
-  return Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => ({ filter: withIds(wanted.slice(i * atOnce, (i + 1) * atOnce).sort()), pageSize: atOnce }));
+/** The queries for any number of ids. */
+function pagesOf(ids: readonly string[]) {
+  return someAtATime(ids).map((filter) => ({ filter, pageSize: atOnce }));
 }
 
 /** Any number of apps. */
 export function useAppNames(ids: readonly string[]): Names {
   const found = useQueries({
-    queries: someAtATime(ids).map((query) => ({ ...api.queryOptions("get", "/v1/apps", { params: { query } }), staleTime: stays.staleTime })),
+    queries: pagesOf(ids).map((query) => ({ ...api.queryOptions("get", "/v1/apps", { params: { query } }), staleTime: stays.staleTime })),
   });
   return names(found.flatMap((one) => one.data?.apps ?? []));
 }
@@ -44,7 +41,7 @@ export function useAppNames(ids: readonly string[]): Names {
 /** Any number of environments. */
 export function useEnvironmentNames(ids: readonly string[]): Names {
   const found = useQueries({
-    queries: someAtATime(ids).map((query) => ({ ...api.queryOptions("get", "/v1/environments", { params: { query } }), staleTime: stays.staleTime })),
+    queries: pagesOf(ids).map((query) => ({ ...api.queryOptions("get", "/v1/environments", { params: { query } }), staleTime: stays.staleTime })),
   });
   return names(found.flatMap((one) => one.data?.environments ?? []));
 }
@@ -53,7 +50,7 @@ export function useEnvironmentNames(ids: readonly string[]): Names {
 export function useEntitlementNames(ids: readonly string[]): Names {
   const all = { path: { app_id: "-" } };
   const found = useQueries({
-    queries: someAtATime(ids).map((query) => ({
+    queries: pagesOf(ids).map((query) => ({
       ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { ...all, query } }),
       staleTime: stays.staleTime,
     })),

@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type WorkItem } from "@/api/client";
 import { useOpenChecklists } from "@/api/due";
-import { quoted } from "@/api/filter";
+import { someAtATime } from "@/api/filter";
 import { workItemKinds, workItemStates } from "@/api/kinds";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
@@ -80,18 +80,16 @@ export function WorkItems() {
   );
 }
 
-/** How many rows a filter may name. */
-const atOnce = 50;
-
-/** Which of these a later item reopens already: some are asked about at a time, in the order that they come in. */
+/** Which of these a later item reopens already. */
 function useReopened(items: readonly WorkItem[]): ReadonlySet<string | undefined> {
-  const wanted = items.filter(reopenable).map((i) => `reopenedItemId = ${quoted(i.id ?? "")}`);
-  const filters = Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => wanted.slice(i * atOnce, (i + 1) * atOnce).join(" OR "));
+  const filters = someAtATime(items.filter(reopenable).map((i) => i.id ?? ""), "reopenedItemId");
   const later = useQueries({
     queries: filters.flatMap((filter) =>
-      (["WORK_ITEM_STATE_OPEN", "WORK_ITEM_STATE_RESOLVED"] as const).map((state) =>
-        api.queryOptions("get", "/v1/workItems", { params: { query: { filter, state, pageSize: 1000 } } }),
-      ),
+      (["WORK_ITEM_STATE_OPEN", "WORK_ITEM_STATE_RESOLVED"] as const).map((state) => ({
+        ...api.queryOptions("get", "/v1/workItems", { params: { query: { filter, state, pageSize: 1000 } } }),
+        // With more of the list the last filter is another: what is known stays meanwhile.
+        placeholderData: keepPreviousData,
+      })),
     ),
   });
   return new Set(later.flatMap((found) => found.data?.workItems ?? []).map((item) => item.reopenedItemId));
