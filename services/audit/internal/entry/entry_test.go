@@ -204,6 +204,8 @@ var summaries = []struct {
 	{&eventv1.ChecklistOpened{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING, OpenCount: 2}}, `Ben's onboarding has begun: 2 open items`},
 	{&eventv1.ChecklistOverdue{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING, OpenCount: 1}}, `Ben's onboarding is overdue: 1 open item`},
 	{&eventv1.ChecklistUpdated{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING, DueTime: until}}, `Ben's offboarding is to be done until 2026-07-01 12:30 UTC`},
+	{&eventv1.WorkingTimeUpdated{WorkingTime: &approvalv1.WorkingTime{TimeZone: "Europe/Berlin"}}, `The working time of the organization was changed`},
+	{&eventv1.WorkingTimeUpdated{EnvironmentName: "North", WorkingTime: &approvalv1.WorkingTime{Inherited: true}}, `The working time of "North" is that of the organization from now on`},
 	{&eventv1.ChecklistSettingsUpdated{ChecklistSettings: &provisioningv1.ChecklistSettings{OnboardingPeriod: durationpb.New(72 * time.Hour), OffboardingPeriod: durationpb.New(90 * time.Minute)}}, `From now on there are 3 days for an onboarding and 1h30m0s for an offboarding`},
 	{&eventv1.ChecklistClosed{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING}}, `Ben's offboarding is done`},
 	{&eventv1.IntegrationCreated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING}}, `Integration "CRM by SCIM" was created; it works`},

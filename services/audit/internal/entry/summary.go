@@ -475,6 +475,16 @@ func workItemSummaries(w summaries) {
 	on(w, func(m *eventv1.ChecklistUpdated) string {
 		return checklist(m.GetChecklist()) + " is to be done" + until(m.GetChecklist().GetDueTime())
 	})
+	on(w, func(m *eventv1.WorkingTimeUpdated) string {
+		whose := "the organization"
+		if m.GetEnvironmentName() != "" {
+			whose = quoted(m.GetEnvironmentName())
+		}
+		if m.GetWorkingTime().GetInherited() {
+			return "The working time of " + whose + " is that of the organization from now on"
+		}
+		return "The working time of " + whose + " was changed"
+	})
 	on(w, func(m *eventv1.ChecklistSettingsUpdated) string {
 		s := m.GetChecklistSettings()
 		return "From now on there are " + period(s.GetOnboardingPeriod()) + " for an onboarding and " + period(s.GetOffboardingPeriod()) + " for an offboarding"

@@ -32,12 +32,13 @@ const (
 	tasks             Collection = "tasks"
 	users             Collection = "users"
 	workItems         Collection = "workItems"
+	workingTime       Collection = "workingTime"
 )
 
 // all are the collections, in the order of their bits.
 var all = []Collection{
 	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, conversations, environments, flows, grants, groups, identityProviders,
-	integrations, me, organization, parkedEvents, requests, sessions, sources, tasks, users, workItems,
+	integrations, me, organization, parkedEvents, requests, sessions, sources, tasks, users, workItems, workingTime,
 }
 
 // set is a set of collections.
@@ -110,6 +111,7 @@ var changes = map[string]change{
 	"user":               {own: setOf(users, groups, me, sources)},
 	"user_identity":      {own: setOf(users)},
 	"work_item":          {own: setOf(workItems, checklists, grants, accounts), copied: setOf(requests)},
+	"working_time":       {own: setOf(workingTime)},
 }
 
 // changeOf is what an event of an aggregate changes: everything is in the audit log, too.

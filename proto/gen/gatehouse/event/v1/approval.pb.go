@@ -1047,11 +1047,76 @@ func (x *TaskReassigned) GetVacancy() *v11.Vacancy {
 	return nil
 }
 
+// WorkingTimeUpdated is emitted when the working time of an environment or of the
+// organization was changed.
+type WorkingTimeUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The working time after the change.
+	WorkingTime *v1.WorkingTime `protobuf:"bytes,2,opt,name=working_time,json=workingTime,proto3" json:"working_time,omitempty"`
+	// Name of the environment; empty for the organization's.
+	EnvironmentName string `protobuf:"bytes,3,opt,name=environment_name,json=environmentName,proto3" json:"environment_name,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *WorkingTimeUpdated) Reset() {
+	*x = WorkingTimeUpdated{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkingTimeUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkingTimeUpdated) ProtoMessage() {}
+
+func (x *WorkingTimeUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkingTimeUpdated.ProtoReflect.Descriptor instead.
+func (*WorkingTimeUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WorkingTimeUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *WorkingTimeUpdated) GetWorkingTime() *v1.WorkingTime {
+	if x != nil {
+		return x.WorkingTime
+	}
+	return nil
+}
+
+func (x *WorkingTimeUpdated) GetEnvironmentName() string {
+	if x != nil {
+		return x.EnvironmentName
+	}
+	return ""
+}
+
 var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x01\n" +
+	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a0gatehouse/approval/v1/working_time_service.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x01\n" +
 	"\vFlowCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
@@ -1148,7 +1213,12 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x127\n" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:\"\xc2\xc1\x18\x1e\n" +
 	"\x04task\x12\n" +
-	"reassigned\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"reassigned\x18\x01\"\bapproval\"\xe6\x01\n" +
+	"\x12WorkingTimeUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12E\n" +
+	"\fworking_time\x18\x02 \x01(\v2\".gatehouse.approval.v1.WorkingTimeR\vworkingTime\x12)\n" +
+	"\x10environment_name\x18\x03 \x01(\tR\x0fenvironmentName:'\xc2\xc1\x18#\n" +
+	"\fworking_time\x12\aupdated\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_approval_proto_rawDescOnce sync.Once
@@ -1162,7 +1232,7 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
@@ -1175,53 +1245,57 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*ApprovalDenied)(nil),      // 8: gatehouse.event.v1.ApprovalDenied
 	(*ApprovalCancelled)(nil),   // 9: gatehouse.event.v1.ApprovalCancelled
 	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
-	(*Context)(nil),             // 11: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 12: gatehouse.approval.v1.Flow
-	(v1.FlowRequests)(0),        // 13: gatehouse.approval.v1.FlowRequests
-	(v1.FlowMatches)(0),         // 14: gatehouse.approval.v1.FlowMatches
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
-	(v1.UnmatchAction)(0),       // 16: gatehouse.approval.v1.UnmatchAction
-	(*v1.Task)(nil),             // 17: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 18: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 19: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 20: gatehouse.identity.v1.Person
+	(*WorkingTimeUpdated)(nil),  // 11: gatehouse.event.v1.WorkingTimeUpdated
+	(*Context)(nil),             // 12: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 13: gatehouse.approval.v1.Flow
+	(v1.FlowRequests)(0),        // 14: gatehouse.approval.v1.FlowRequests
+	(v1.FlowMatches)(0),         // 15: gatehouse.approval.v1.FlowMatches
+	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 17: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 18: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 19: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 20: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 21: gatehouse.identity.v1.Person
+	(*v1.WorkingTime)(nil),      // 22: gatehouse.approval.v1.WorkingTime
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	11, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	12, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	11, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	12, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	11, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
-	12, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	13, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	14, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	11, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	15, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	11, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
-	16, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
-	11, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	17, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	18, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	17, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	17, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	18, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	19, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	17, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	11, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	20, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	17, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	11, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	11, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	17, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	17, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	18, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	12, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	12, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	13, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	12, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	13, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	14, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	15, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	12, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	16, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	12, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	17, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	12, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	18, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	19, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	12, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	18, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	18, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	19, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	12, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	20, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	18, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	12, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	21, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	18, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	12, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	12, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	18, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	18, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	19, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	12, // 30: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
+	22, // 31: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -1237,7 +1311,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
