@@ -91,10 +91,10 @@ func TestServiceWithCopies(t *testing.T) {
 	})
 	h.Publish(t, org, app, &eventv1.AppCreated{App: &requestv1.App{
 		Id: app.String(), Name: "Chat", AdminIds: []string{user.String()}, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
-		DeprovisioningAction: requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE, OfferedToAllEnvironments: true, OnlyByFlow: true, Version: 1,
+		DeprovisioningAction: requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE, OfferedToAllEnvironments: true, OnlyByFlow: true, Category: "Talk", Version: 1,
 	}})
 	h.Publish(t, org, entitlement, &eventv1.EntitlementCreated{Entitlement: &requestv1.Entitlement{
-		Id: entitlement.String(), AppId: app.String(), Name: "Account", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT, Version: 1,
+		Id: entitlement.String(), AppId: app.String(), Name: "Account", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT, Risk: requestv1.EntitlementRisk_ENTITLEMENT_RISK_HIGH, Version: 1,
 	}})
 	h.Publish(t, org, grant, &eventv1.GrantCreated{Grant: &provisioningv1.Grant{
 		Id: grant.String(), User: &identityv1.Person{UserId: user.String()}, AppId: app.String(), EntitlementId: entitlement.String(),
@@ -111,8 +111,8 @@ func TestServiceWithCopies(t *testing.T) {
 		`select state || role || kind || environment_id || version from user_copy where removed`:                                                                          "removedit_adminemployee" + environment.String() + "2",
 		`select name || (id = environment_id) from environment_copy`:                                                                                                      "Corptrue",
 		`select g.display_name || m.removed from group_copy g join group_member_copy m on m.group_id = g.id`:                                                              "Stafffalse",
-		`select provisioning || deprovisioning_action || account_adoption || admin_ids[1] || offered_to_all_environments || only_by_flow || environment_id from app_copy`: "manualdisableunspecified" + user.String() + "truetrue" + uuid.Nil.String(),
-		`select name || kind from entitlement_copy where app_id is not null`:                                                                                              "Accountaccount",
+		`select provisioning || deprovisioning_action || account_adoption || admin_ids[1] || offered_to_all_environments || only_by_flow || category || environment_id from app_copy`: "manualdisableunspecified" + user.String() + "truetrueTalk" + uuid.Nil.String(),
+		`select name || kind || risk from entitlement_copy where app_id is not null`:                                                                                              "Accountaccounthigh",
 		`select state || end_reason || removed from grant_copy where until is null`:                                                                                       "pendingunspecifiedfalse",
 	} {
 		var got string

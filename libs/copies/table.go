@@ -83,7 +83,7 @@ var tables = withStatements([]*table{
 		},
 	},
 	{
-		kind: Apps, word: "app", name: "app_copy", shape: 2,
+		kind: Apps, word: "app", name: "app_copy", shape: 3,
 		columns: []column{
 			environment("environment_id", (*requestv1.App).GetEnvironmentId),
 			text("name", "text", (*requestv1.App).GetName),
@@ -97,16 +97,18 @@ var tables = withStatements([]*table{
 			text("offered_to_all_environments", "boolean", func(a *requestv1.App) string { return strconv.FormatBool(a.GetOfferedToAllEnvironments()) }),
 			ids("offered_environment_ids", (*requestv1.App).GetOfferedEnvironmentIds),
 			text("only_by_flow", "boolean", func(a *requestv1.App) string { return strconv.FormatBool(a.GetOnlyByFlow()) }),
+			text("category", "text", (*requestv1.App).GetCategory),
 		},
 	},
 	{
-		kind: Entitlements, word: "entitlement", name: "entitlement_copy", shape: 1,
+		kind: Entitlements, word: "entitlement", name: "entitlement_copy", shape: 2,
 		columns: []column{
 			environment("environment_id", (*requestv1.Entitlement).GetEnvironmentId),
 			text("app_id", "uuid", (*requestv1.Entitlement).GetAppId),
 			text("name", "text", (*requestv1.Entitlement).GetName),
 			enum("kind", (*requestv1.Entitlement).GetKind),
 			text("ref", "text", (*requestv1.Entitlement).GetRef),
+			enum("risk", (*requestv1.Entitlement).GetRisk),
 		},
 	},
 	{

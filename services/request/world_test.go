@@ -175,6 +175,7 @@ func (w *world) app(t testing.TB, in *requestv1.CreateAppRequest, ids map[string
 	for _, name := range entitlements {
 		e, err := apps.CreateEntitlement(t.Context(), &requestv1.CreateEntitlementRequest{
 			AppId: a.GetApp().GetId(), Name: name, Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP, Ref: name + "s",
+			Description: "The rights of a " + name,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -167,7 +167,7 @@ func (w *world) catalog(ctx context.Context, approver string, groups []string) e
 	appID := str(r, "app", "id")
 	w.account = str(r, "account", "id")
 	for _, g := range groups {
-		if err := w.call(ctx, w.admin, "POST", "/v1/apps/"+appID+"/entitlements", obj{"name": g, "kind": "ENTITLEMENT_KIND_GROUP", "ref": g}, &r); err != nil {
+		if err := w.call(ctx, w.admin, "POST", "/v1/apps/"+appID+"/entitlements", obj{"name": g, "kind": "ENTITLEMENT_KIND_GROUP", "ref": g, "description": "What " + g + " may do"}, &r); err != nil {
 			return err
 		}
 		w.entitlements = append(w.entitlements, str(r, "entitlement", "id"))

@@ -106,7 +106,7 @@ func (w *world) newTenant(t testing.TB, mark, environment string) *tenant {
 	item := until(t, "work item", func() string {
 		return str(n.admin.must(t, "GET", "/v1/workItems?appId="+a.id, nil), "workItems", 0, "id")
 	}, func(id string) bool { return id != "" })
-	other := n.admin.must(t, "POST", "/v1/apps/"+a.id+"/entitlements", object{"name": "Seat " + mark, "kind": "ENTITLEMENT_KIND_GROUP", "ref": "seat"})
+	other := n.admin.must(t, "POST", "/v1/apps/"+a.id+"/entitlements", object{"name": "Seat " + mark, "kind": "ENTITLEMENT_KIND_GROUP", "ref": "seat", "description": "A seat"})
 	open := on.ask(t, asks, "REQUEST_KIND_GRANT", str(other, "entitlement", "id"))
 	task := on.task(t, decides, open)
 	token := str(asks.must(t, "POST", "/v1/apiTokens", object{"name": "Token " + mark, "expireTime": "2027-06-01T00:00:00Z"}), "apiToken", "id")
@@ -216,11 +216,13 @@ func (n *tenant) bodies(operation string) []object {
 	case "POST /v1/apps":
 		return []object{
 			app("ownerId", n.about["ownerId"]), app("adminIds", []string{n.about["ownerId"]}), app("approverIds", []string{n.about["ownerId"]}),
-			app("environmentId", n.about["environmentId"]),
+			app("environmentId", n.about["environmentId"]), app("ssoAppId", n.about["appId"]),
 			{"name": newUUID(), "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": n.about["integrationId"]},
 		}
 	case "POST /v1/apps/{app_id}/entitlements":
 		return []object{{"name": "x", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "x"}}
+	case "POST /v1/apps/{app_id}/entitlements:batchCreate":
+		return []object{{"requests": []object{{"name": "x", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "x"}}}}
 	case "POST /v1/flows":
 		return []object{
 			flow(nil), flow(object{"scope": object{"entitlementIds": []string{n.about["entitlementIds"]}}}), flow(object{"audience": object{"groupIds": []string{n.about["groupIds"]}}}),

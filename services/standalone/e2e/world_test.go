@@ -426,7 +426,7 @@ func (w *world) automaticApp(t testing.TB, name, approver string) app {
 
 func (w *world) entitlement(t testing.TB, a app, name, kind, ref string) string {
 	t.Helper()
-	e := w.admin.must(t, "POST", "/v1/apps/"+a.id+"/entitlements", object{"name": name, "kind": kind, "ref": ref})
+	e := w.admin.must(t, "POST", "/v1/apps/"+a.id+"/entitlements", object{"name": name, "kind": kind, "ref": ref, "description": "What " + name + " may do"})
 	return str(e, "entitlement", "id")
 }
 

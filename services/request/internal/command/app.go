@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
@@ -18,6 +19,7 @@ import (
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -58,7 +60,7 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 	}
 	account := store.Entitlement{
 		ID: id.New(), OrganizationID: app.OrganizationID, EnvironmentID: app.EnvironmentID, AppID: app.ID, Name: "account",
-		Description: "An account in " + app.Name, Kind: "account", CreateTime: now, Version: 1,
+		Description: "An account in " + app.Name, Kind: "account", Risk: "unspecified", CreateTime: now, Version: 1,
 	}
 	err := c.inWhenKnown(ctx, by, store.App{}, app, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := checkReferences(ctx, tx, "", store.App{}, app); err != nil {
@@ -154,6 +156,9 @@ func checkReferences(ctx context.Context, tx *postgres.Tx, in string, before, a 
 	if err := checkEnvironments(ctx, tx, in, before, a); err != nil {
 		return err
 	}
+	if err := checkSSOApp(ctx, tx, in, before, a); err != nil {
+		return err
+	}
 	people := peopleNamed(before, a)
 	if len(people) == 0 {
 		return nil
@@ -166,6 +171,25 @@ func checkReferences(ctx context.Context, tx *postgres.Tx, in string, before, a 
 		if slices.Contains(unknown, p.id) {
 			return apierr.InvalidField(in+p.field, reasonUserUnknown, "there is no such user: %s", p.id)
 		}
+	}
+	return nil
+}
+
+// checkSSOApp refuses an app to sit behind that is none of the same owner, and one that the
+// app would sit behind by way of itself. The app that it names is not deleted until the
+// transaction ends.
+func checkSSOApp(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {
+	if !a.SSOAppID.Valid || a.SSOAppID == before.SSOAppID {
+		return nil
+	}
+	behind, found, err := store.LockSSOApps(ctx, tx, a.OrganizationID, a.EnvironmentID, a.SSOAppID.UUID)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return apierr.InvalidField(in+"sso_app_id", "SSO_APP_UNKNOWN", "there is no such app of the same owner")
+	case slices.Contains(behind, a.ID):
+		return apierr.InvalidField(in+"sso_app_id", "SSO_APP_CYCLE", "the app would sit behind itself")
 	}
 	return nil
 }
@@ -242,11 +266,11 @@ func unknownEnvironment(field string) error {
 // GetApp gives an app that the caller sees, also if it is deleted.
 func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (a store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		guest, err := c.guest(ctx, tx, by)
+		reader, err := c.catalogReader(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		a, err = store.LoadAnyApp(ctx, tx, by.EnvironmentID, guest, app)
+		a, err = store.LoadAnyApp(ctx, tx, by.EnvironmentID, reader, app)
 		return public(err)
 	})
 	return a, err
@@ -260,11 +284,11 @@ func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, 
 		return nil, "", err
 	}
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		guest, err := c.guest(ctx, tx, by)
+		reader, err := c.catalogReader(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		list, next, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, query, page)
+		list, next, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, reader, query, page)
 		return err
 	})
 	return list, next, err
@@ -349,6 +373,93 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 		return idempotency.Save(ctx, tx, convert.CreatedEntitlement(e))
 	})
 	return e, err
+}
+
+// batchLookUpTimeout bounds the looks into an app for several entitlements in all, and
+// batchLookUps how many are on their way at once.
+const (
+	batchLookUpTimeout = 10 * time.Second
+	batchLookUps       = 8
+)
+
+// BatchCreateEntitlements adds entitlements to an app that the caller's scope owns, all of
+// them or none.
+func (c *Commands) BatchCreateEntitlements(ctx context.Context, by authz.Caller, appID uuid.UUID, list []store.Entitlement) ([]store.Entitlement, error) {
+	in := func(n int) string { return fmt.Sprintf("requests[%d].", n) }
+	names := make(map[string]bool, len(list))
+	for n, e := range list {
+		if e.Name == "" {
+			return nil, apierr.InvalidField(in(n)+"name", "NAME_EMPTY", "the name must not be empty")
+		}
+		if names[strings.ToLower(e.Name)] {
+			return nil, entitlementNameTaken(in(n))
+		}
+		names[strings.ToLower(e.Name)] = true
+	}
+	var of store.App
+	err := c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		of, err = ownedApp(ctx, tx, by, appID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkAllInApp(ctx, by, of, list, in); err != nil {
+		return nil, err
+	}
+	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		app, err := ownedApp(ctx, tx, by, appID)
+		if err != nil {
+			return err
+		}
+		now := c.Clock.Now()
+		events := make([]outbox.Event, 0, len(list))
+		for n := range list {
+			e := &list[n]
+			e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.CreateTime, e.Version = id.New(), app.OrganizationID, app.EnvironmentID, app.ID, now, 1
+			err := store.InsertEntitlement(ctx, tx, *e)
+			if errors.Is(err, store.ErrEntitlementNameTaken) {
+				return entitlementNameTaken(in(n))
+			}
+			if err != nil {
+				return public(err)
+			}
+			events = append(events, convert.EntitlementCreated(event.CallerActor(by), app, *e))
+		}
+		if err := c.Events.Add(ctx, tx, events...); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.CreatedEntitlements(list))
+	})
+	return list, err
+}
+
+// checkAllInApp is checkInApp of several, some at once; the error is that of the first that
+// is wrong.
+func (c *Commands) checkAllInApp(ctx context.Context, by authz.Caller, app store.App, list []store.Entitlement, in func(int) string) error {
+	limited, cancel := context.WithTimeout(ctx, batchLookUpTimeout)
+	defer cancel()
+	errs := make([]error, len(list))
+	var looks errgroup.Group
+	looks.SetLimit(batchLookUps)
+	for n, e := range list {
+		looks.Go(func() error {
+			if limited.Err() == nil || e.Ref == "" {
+				errs[n] = c.checkInApp(limited, by, app, e, in(n))
+			}
+			return nil
+		})
+	}
+	_ = looks.Wait() // none fails
+	if err := ctx.Err(); err != nil {
+		return err //nolint:wrapcheck // the caller has gone
+	}
+	for _, err := range errs {
+		if _, public := apierr.From(err); public {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookUpTimeout bounds a look into an app, besides what provisioning takes for it.
@@ -488,18 +599,18 @@ func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uu
 		return nil, "", err
 	}
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		guest, err := c.guest(ctx, tx, by)
+		reader, err := c.catalogReader(ctx, tx, by)
 		if err != nil {
 			return err
 		}
 		if !app.Valid {
-			list, next, err = store.ListAllEntitlements(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, page)
+			list, next, err = store.ListAllEntitlements(ctx, tx, by.OrganizationID, by.EnvironmentID, reader, page)
 			return err
 		}
-		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app.UUID); err != nil {
+		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, reader, app.UUID); err != nil {
 			return public(err)
 		}
-		list, next, err = store.ListEntitlements(ctx, tx, app.UUID, guest, page)
+		list, next, err = store.ListEntitlements(ctx, tx, app.UUID, reader, page)
 		return err
 	})
 	return list, next, err

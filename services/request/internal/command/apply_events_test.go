@@ -128,10 +128,10 @@ func (w *fixture) build(ctx context.Context, t failer, db *postgres.DB) {
 	h := newCommands(db)
 	err := db.InOrganization(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
 		account := store.Entitlement{
-			ID: uuid.MustParse(w.account), OrganizationID: w.org, AppID: uuid.MustParse(w.app), Name: "account", Kind: "account", CreateTime: now, Version: 1,
+			ID: uuid.MustParse(w.account), OrganizationID: w.org, AppID: uuid.MustParse(w.app), Name: "account", Kind: "account", Risk: "unspecified", CreateTime: now, Version: 1,
 		}
 		app := store.App{
-			ID: account.AppID, OrganizationID: w.org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified",
+			ID: account.AppID, OrganizationID: w.org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified", CatalogState: "unspecified",
 			CreateTime: now, UpdateTime: now, Version: 1,
 		}
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {

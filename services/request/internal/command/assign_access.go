@@ -235,7 +235,7 @@ func (c *Commands) pairs(ctx context.Context, tx *postgres.Tx, lock bool, by aut
 	}
 	submissions, lookups := make([]Submission, len(a.UserIDs)), make([]*store.Lookup, len(a.UserIDs))
 	for n, user := range a.UserIDs {
-		submissions[n] = Submission{Kind: lifecycle.Grant, BeneficiaryID: user, EntitlementIDs: a.EntitlementIDs, Justification: a.Justification, Until: a.Until}
+		submissions[n] = Submission{Kind: lifecycle.Grant, BeneficiaryID: user, EntitlementIDs: a.EntitlementIDs, Justification: a.Justification, Until: a.Until, Assigned: true}
 		lookups[n] = submissions[n].lookup(by)
 	}
 	read, take := c.flows.read(by.OrganizationID)

@@ -39,11 +39,11 @@ func (c *Commands) CreateConversation(ctx context.Context, by authz.Caller, app 
 		return v, err
 	}
 	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		guest, err := c.guest(ctx, tx, by)
+		reader, err := c.catalogReader(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		a, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app)
+		a, err := store.LoadApp(ctx, tx, by.EnvironmentID, reader, app)
 		if err == nil {
 			err = c.keepApp(ctx, tx, app)
 		}

@@ -11,6 +11,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/services/request/internal/convert"
@@ -45,6 +46,9 @@ func (c *Commands) DeleteApp(ctx context.Context, by authz.Caller, app uuid.UUID
 		if err := c.endUse(ctx, tx, by, use{app: a, reason: "the app " + a.Name + " was deleted", inUse: "APP_IN_USE"}, d.EndAccess, now); err != nil {
 			return err
 		}
+		if err := c.leaveNoneBehind(ctx, tx, by, a, d.EndAccess, now); err != nil {
+			return err
+		}
 		if err := c.closeConversations(ctx, tx, event.CallerActor(by), a.ID, uuid.Nil, "the app "+a.Name+" was deleted", now); err != nil {
 			return err
 		}
@@ -56,6 +60,29 @@ func (c *Commands) DeleteApp(ctx context.Context, by authz.Caller, app uuid.UUID
 		return c.Events.Add(ctx, tx, convert.AppDeleted(event.CallerActor(by), a))
 	})
 	return a, err
+}
+
+// leaveNoneBehind has the apps that sit behind one that is being deleted sit behind none, or
+// refuses to delete it.
+func (c *Commands) leaveNoneBehind(ctx context.Context, tx *postgres.Tx, by authz.Caller, a store.App, endAccess bool, now time.Time) error {
+	behind, err := store.LockAppsBehind(ctx, tx, a.ID)
+	if err != nil || len(behind) == 0 {
+		return err
+	}
+	if !endAccess {
+		return inUse("APP_IN_USE", store.Use{}, "other apps sit behind it; set end_access to have them sit behind none").
+			With("apps_behind", strconv.Itoa(len(behind)))
+	}
+	events := make([]outbox.Event, 0, len(behind))
+	for _, b := range behind {
+		b.SSOAppID, b.UpdateTime = uuid.NullUUID{}, notBefore(now, b.UpdateTime)
+		b.Version++
+		if err := store.UpdateApp(ctx, tx, b); err != nil {
+			return err
+		}
+		events = append(events, convert.AppUpdated(event.CallerActor(by), b, []string{"sso_app_id"}))
+	}
+	return c.Events.Add(ctx, tx, events...)
 }
 
 // DeleteEntitlement deletes an entitlement of an app of the caller's scope, as
@@ -120,7 +147,7 @@ func (c *Commands) endUse(ctx context.Context, tx *postgres.Tx, by authz.Caller,
 }
 
 // inUse refuses what cannot be done with something of the catalog that is used.
-func inUse(reason string, found store.Use, why string) error {
+func inUse(reason string, found store.Use, why string) *apierr.Error {
 	return apierr.Precondition(reason, "it is used: %s", why).
 		With("grants", strconv.Itoa(found.Grants)).With("open_requests", strconv.Itoa(found.Requests))
 }

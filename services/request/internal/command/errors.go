@@ -22,8 +22,9 @@ func public(err error) error {
 	case errors.Is(err, store.ErrAppNameTaken):
 		return apierr.Exists("APP_NAME_TAKEN", "there is an app of this name").WithField("name", "APP_NAME_TAKEN", "there is an app of this name")
 	case errors.Is(err, store.ErrEntitlementNameTaken):
-		return apierr.Exists("ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name").
-			WithField("name", "ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name")
+		return entitlementNameTaken("")
+	case errors.Is(err, store.ErrSSOAppUnknown):
+		return apierr.InvalidField("sso_app_id", "SSO_APP_UNKNOWN", "there is no such app of the same owner")
 	case errors.Is(err, store.ErrEntitlementNotFound):
 		return apierr.NotFound("ENTITLEMENT_NOT_FOUND", "there is no such entitlement")
 	case errors.Is(err, store.ErrIntegrationMissing):
@@ -34,6 +35,13 @@ func public(err error) error {
 		return apierr.Precondition("ALREADY_REQUESTED", "this has been requested already")
 	}
 	return err
+}
+
+// entitlementNameTaken is the error of a name that the app has given; in says where it is in
+// the request.
+func entitlementNameTaken(in string) *apierr.Error {
+	return apierr.Exists("ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name").
+		WithField(in+"name", "ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name")
 }
 
 // errNotForOthers refuses what would also tell what somebody else holds.

@@ -109,7 +109,11 @@ func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now tim
 	}
 	q := r.asked(s, l, now)
 	f := flow.Select(r.flows, ruleOf, q, item(c))
-	switch {
+	switch requested := s.Kind == lifecycle.Grant && !s.Assigned; {
+	case requested && c.Unlisted:
+		return lifecycle.Unlisted, 0
+	case requested && !c.Described:
+		return lifecycle.NotDescribed, 0
 	case flow.Forbids(r.flows, ruleOf, q, item(c)):
 		return lifecycle.NotForBeneficiary, 0
 	case f == nil && c.OnlyByFlow && s.Kind == lifecycle.Grant:
@@ -140,8 +144,12 @@ func lets(f *convert.Flow, m flow.Member) bool {
 }
 
 // letIn reports whether the caller sees an entitlement: external users what they
-// hold, what they run, and what a flow names them for.
-func (r rules) letIn(by authz.Caller, u store.User, c store.Candidate) bool {
+// hold, what they run, and what a flow names them for. What is not listed exists for a
+// request for access only for who sees the app.
+func (r rules) letIn(by authz.Caller, kind lifecycle.Kind, u store.User, c store.Candidate) bool {
+	if c.Unlisted && kind == lifecycle.Grant && !c.HasPlace && !by.SeesAll() {
+		return false
+	}
 	if by.Role != authzv1.Caller_CALLER_EXTERNAL || c.Held || c.Administered {
 		return true
 	}
@@ -154,10 +162,13 @@ func (r rules) letIn(by authz.Caller, u store.User, c store.Candidate) bool {
 	return false
 }
 
-// guest is what an external caller sees of the catalog; nil for everybody else.
-func (c *Commands) guest(ctx context.Context, tx *postgres.Tx, by authz.Caller) (*store.Guest, error) {
-	if by.Role != authzv1.Caller_CALLER_EXTERNAL {
+// catalogReader is what the caller sees of the catalog; nil for who sees all of it.
+func (c *Commands) catalogReader(ctx context.Context, tx *postgres.Tx, by authz.Caller) (*store.Reader, error) {
+	switch {
+	case by.SeesAll():
 		return nil, nil
+	case by.Role != authzv1.Caller_CALLER_EXTERNAL:
+		return &store.Reader{UserID: by.UserID}, nil
 	}
 	read, take := c.flows.read(by.OrganizationID)
 	read.UserIDs = []uuid.UUID{by.UserID}
@@ -169,7 +180,7 @@ func (c *Commands) guest(ctx context.Context, tx *postgres.Tx, by authz.Caller) 
 	if err != nil {
 		return nil, err
 	}
-	g, m := &store.Guest{UserID: by.UserID}, found.member(u)
+	g, m := &store.Reader{UserID: by.UserID, Guest: true}, found.member(u)
 	for i := range found.flows {
 		f := &found.flows[i]
 		if !lets(f, m) {

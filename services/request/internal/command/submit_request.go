@@ -37,6 +37,8 @@ type Submission struct {
 	EntitlementIDs []uuid.UUID
 	Justification  string
 	Until          *time.Time // nil: permanently
+	// Assigned says that an admin assigns it.
+	Assigned bool
 	// ClientRequestID and Fingerprint make a repeated call safe; may be unset.
 	ClientRequestID uuid.NullUUID
 	Fingerprint     []byte
@@ -221,7 +223,7 @@ func (s submission) request(l *store.Lookup, flows rules, taken requested) (*sto
 	}
 	for _, candidate := range l.Candidates {
 		if refusal, longest := flows.refuse(&s.Submission, l, candidate, s.now); refusal != "" {
-			return nil, refused(refusal, candidate, longest)
+			return nil, s.refused(refusal, candidate, longest)
 		}
 		r.Items = append(r.Items, newItem(candidate))
 	}
@@ -274,7 +276,7 @@ func (s *Submission) found(by authz.Caller, l *store.Lookup, flows rules, now ti
 	}
 	for i, e := range s.EntitlementIDs {
 		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool {
-			return c.EntitlementID == e && c.Visible && flows.letIn(by, l.Beneficiary, c)
+			return c.EntitlementID == e && c.Visible && flows.letIn(by, s.Kind, l.Beneficiary, c)
 		}) {
 			return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
 		}
@@ -328,6 +330,10 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 			WithField("beneficiary_id", string(refusal), "%s is not given to this person", what)
 	case lifecycle.NotCovered:
 		e = apierr.Precondition(string(refusal), "%s can be requested only where a flow says so, and none does for this person", what)
+	case lifecycle.Unlisted:
+		e = apierr.Precondition(string(refusal), "%s is not in the catalog: its access is given by admins, and not requested", c.AppName)
+	case lifecycle.NotDescribed:
+		e = apierr.Precondition(string(refusal), "nobody has said what %s opens: it can be requested once its description does", what)
 	case lifecycle.NothingToRevoke:
 		e = apierr.Precondition(string(refusal), "%s is not held", what)
 	}
@@ -335,6 +341,16 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 		e = e.With("request", request)
 	}
 	return e.With("entitlement", c.EntitlementID.String())
+}
+
+// refused is the error of an entitlement of the submission, with the field that names it
+// where that says more.
+func (s *Submission) refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) *apierr.Error {
+	e := refused(refusal, c, longest)
+	if n := slices.Index(s.EntitlementIDs, c.EntitlementID); n >= 0 && refusal == lifecycle.NotDescribed {
+		e = e.WithField(fmt.Sprintf("entitlement_ids[%d]", n), string(refusal), "nobody has said what this opens")
+	}
+	return e
 }
 
 // newItem makes the item of a candidate. How accounts come in an app where that

@@ -65,7 +65,9 @@ func App(a store.App) *requestv1.App {
 		AccountAdoption:          enum.Value[requestv1.AccountAdoption](a.AccountAdoption),
 		OfferedToAllEnvironments: a.OfferedToAllEnvironments, OfferedEnvironmentIds: IDs(a.OfferedEnvironmentIDs),
 		OnlyByFlow: a.OnlyByFlow, Icon: a.Icon, GoneUserIds: IDs(a.GoneUserIDs),
-		CreateTime: timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
+		Category: a.Category, Tags: a.Tags, SsoAppId: ID(a.SSOAppID.UUID), Instructions: a.Instructions,
+		CatalogState: enum.Value[requestv1.CatalogState](a.CatalogState),
+		CreateTime:   timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
 		Etag: resource.ETag(a.ID.String(), a.Version), DeleteTime: timestamp(a.DeleteTime),
 	}
 }
@@ -75,6 +77,7 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	return &requestv1.Entitlement{
 		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), EnvironmentId: ID(e.EnvironmentID), AppId: e.AppID.String(),
 		Name: e.Name, Description: e.Description, Kind: enum.Value[requestv1.EntitlementKind](e.Kind), Ref: e.Ref,
+		Risk:       enum.Value[requestv1.EntitlementRisk](e.Risk),
 		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version, Etag: resource.ETag(e.ID.String(), e.Version), DeleteTime: timestamp(e.DeleteTime),
 	}
 }
@@ -87,6 +90,15 @@ func CreatedApp(a store.App, account store.Entitlement) *requestv1.CreateAppResp
 // CreatedEntitlement is the answer to who has made an entitlement.
 func CreatedEntitlement(e store.Entitlement) *requestv1.CreateEntitlementResponse {
 	return &requestv1.CreateEntitlementResponse{Entitlement: Entitlement(e)}
+}
+
+// CreatedEntitlements is the answer to who has made several.
+func CreatedEntitlements(list []store.Entitlement) *requestv1.BatchCreateEntitlementsResponse {
+	out := &requestv1.BatchCreateEntitlementsResponse{}
+	for _, e := range list {
+		out.Entitlements = append(out.Entitlements, Entitlement(e))
+	}
+	return out
 }
 
 // AddedComment is the answer to who has commented.

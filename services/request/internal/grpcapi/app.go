@@ -78,7 +78,7 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 		Field: "app", Resource: in.GetApp(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateAppRequest{},
 		Fields: []string{
 			"name", "description", "owner_id", "admin_ids", "approver_ids", "provisioning", "integration_id", "deprovisioning_action", "account_adoption",
-			"offered_to_all_environments", "offered_environment_ids", "only_by_flow", "icon",
+			"offered_to_all_environments", "offered_environment_ids", "only_by_flow", "icon", "category", "tags", "sso_app_id", "instructions", "catalog_state",
 		},
 	}
 	a, err := s.commands.UpdateApp(ctx, authz.Must(ctx), appID, func(before command.App) (command.App, []string, error) {
@@ -140,6 +140,11 @@ type appFields interface {
 	GetOfferedEnvironmentIds() []string
 	GetOnlyByFlow() bool
 	GetIcon() string
+	GetCategory() string
+	GetTags() []string
+	GetSsoAppId() string
+	GetInstructions() string
+	GetCatalogState() requestv1.CatalogState
 }
 
 // app reads what can be set of an app.
@@ -151,6 +156,20 @@ func (f *fields) app(a *command.App, in appFields) {
 	a.DeprovisioningAction, a.AccountAdoption = enum.Word(in.GetDeprovisioningAction()), enum.Word(in.GetAccountAdoption())
 	a.OfferedToAllEnvironments, a.OfferedEnvironmentIDs = in.GetOfferedToAllEnvironments(), f.ids("offered_environment_ids", in.GetOfferedEnvironmentIds())
 	a.OnlyByFlow, a.Icon = in.GetOnlyByFlow(), in.GetIcon()
+	a.Category, a.Tags, a.Instructions = strings.TrimSpace(in.GetCategory()), tags(in.GetTags()), strings.TrimSpace(in.GetInstructions())
+	a.SSOAppID, a.CatalogState = convert.Nullable(f.id("sso_app_id", in.GetSsoAppId())), enum.Word(in.GetCatalogState())
+}
+
+// tags are tags without the space around them, each once in whatever case.
+func tags(list []string) []string {
+	out := make([]string, 0, len(list))
+	for _, tag := range list {
+		tag = strings.TrimSpace(tag)
+		if !slices.ContainsFunc(out, func(t string) bool { return strings.EqualFold(t, tag) }) {
+			out = append(out, tag)
+		}
+	}
+	return out
 }
 
 // fields reads fields of a call; err is that of the first that is wrong.
@@ -200,6 +219,7 @@ func (s appService) CreateEntitlement(ctx context.Context, in *requestv1.CreateE
 	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.CreateEntitlementResponse, error) {
 		e, err := s.commands.CreateEntitlement(ctx, authz.Must(ctx), command.Entitlement{
 			AppID: appID, Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(),
+			Risk: enum.Word(in.GetRisk()),
 		})
 		if err != nil {
 			return nil, err
@@ -207,6 +227,27 @@ func (s appService) CreateEntitlement(ctx context.Context, in *requestv1.CreateE
 		return convert.CreatedEntitlement(e), nil
 	})
 	return out, err
+}
+
+func (s appService) BatchCreateEntitlements(ctx context.Context, in *requestv1.BatchCreateEntitlementsRequest) (*requestv1.BatchCreateEntitlementsResponse, error) {
+	appID, err := id.Parse("app_id", in.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.BatchCreateEntitlementsResponse, error) {
+		list, err := s.commands.BatchCreateEntitlements(ctx, authz.Must(ctx), appID, each(in.GetRequests(), newEntitlement))
+		if err != nil {
+			return nil, err
+		}
+		return convert.CreatedEntitlements(list), nil
+	})
+	return out, err
+}
+
+func newEntitlement(in *requestv1.NewEntitlement) command.Entitlement {
+	return command.Entitlement{
+		Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(), Risk: enum.Word(in.GetRisk()),
+	}
 }
 
 func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateEntitlementRequest) (*requestv1.UpdateEntitlementResponse, error) {
@@ -220,7 +261,7 @@ func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateE
 	}
 	u := resource.Update[*requestv1.Entitlement]{
 		Field: "entitlement", Resource: in.GetEntitlement(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateEntitlementRequest{},
-		Fields: []string{"name", "description", "ref"},
+		Fields: []string{"name", "description", "ref", "risk"},
 	}
 	e, err := s.commands.UpdateEntitlement(ctx, authz.Must(ctx), appID, entitlementID, func(before command.Entitlement) (command.Entitlement, []string, error) {
 		m, err := u.Apply(convert.Entitlement(before))
@@ -229,6 +270,7 @@ func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateE
 		}
 		after := before
 		after.Name, after.Description, after.Ref = strings.TrimSpace(m.GetName()), m.GetDescription(), m.GetRef()
+		after.Risk = enum.Word(m.GetRisk())
 		return after, u.Changed(convert.Entitlement(before), convert.Entitlement(after)), nil
 	})
 	if err != nil {

@@ -35,6 +35,10 @@ const (
 	NotForBeneficiary Refusal = "NOT_GIVEN_TO_BENEFICIARY"
 	// NotCovered is of an app that is closed to what no flow covers.
 	NotCovered Refusal = "NOT_COVERED_BY_FLOW"
+	// Unlisted is of an app that is not in the catalog.
+	Unlisted Refusal = "APP_UNLISTED"
+	// NotDescribed is of what nobody has said what it opens.
+	NotDescribed Refusal = "ENTITLEMENT_NOT_DESCRIBED"
 	// NotForOneself is what others ask for, by the flow that decides it.
 	NotForOneself Refusal = "NOT_FOR_ONESELF"
 )

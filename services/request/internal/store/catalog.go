@@ -23,6 +23,7 @@ var (
 	ErrEntitlementNotFound  = errors.New("there is no such entitlement")
 	ErrEntitlementNameTaken = errors.New("the app has an entitlement of this name")
 	ErrIntegrationMissing   = errors.New("an automatic app needs an integration")
+	ErrSSOAppUnknown        = errors.New("there is no such app to sit behind")
 )
 
 // App is an app of the catalog. Enums are words in lower case.
@@ -42,6 +43,12 @@ type App struct {
 	OnlyByFlow bool
 	// Icon names its picture; empty for none.
 	Icon string
+	// What the catalog says of it. SSOAppID is the app that it sits behind.
+	Category     string
+	Tags         []string
+	SSOAppID     uuid.NullUUID
+	Instructions string
+	CatalogState string
 	// GoneUserIDs are those of its people who have left.
 	GoneUserIDs            []uuid.UUID
 	CreateTime, UpdateTime time.Time
@@ -81,7 +88,7 @@ func shownIDs(column, condition string) string {
 func columnsOfApp(owner, admins, approvers, offered, gone string) string {
 	return `a.id, a.organization_id, a.environment_id, a.name, a.description, ` + owner + `, ` + admins + `, ` + approvers + `,
 	a.provisioning, a.integration_id, a.deprovisioning_action, a.account_adoption, a.offered_to_all_environments, ` + offered + `,
-	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow, a.icon, ` + gone
+	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow, a.icon, a.category, a.tags, a.sso_app_id, a.instructions, a.catalog_state, ` + gone
 }
 
 // offered is the condition under which environment $1 sees an app of its own or
@@ -92,17 +99,27 @@ const offered = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environ
 const (
 	insertApp = `
 insert into app (id, organization_id, environment_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
-	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version, account_adoption, only_by_flow, icon)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version, account_adoption, only_by_flow, icon,
+	category, tags, sso_app_id, instructions, catalog_state)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
 	updateApp = `
 update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, approver_ids = $6, provisioning = $7,
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
-	update_time = $12, version = $13, account_adoption = $14, only_by_flow = $15, icon = $16
+	update_time = $12, version = $13, account_adoption = $14, only_by_flow = $15, icon = $16,
+	category = $17, tags = $18, sso_app_id = $19, instructions = $20, catalog_state = $21
 where id = $1 and version = $13 - 1 and delete_time is null`
 	keepApp   = `select 1 from app where id = $1 and delete_time is null for key share`
 	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
 	deleteApp = `
 update app set update_time = $2, delete_time = $2, version = $3 where id = $1`
+	// An app of the organization or of an environment is behind those of the same owner.
+	lockSSOApps   = `select pg_advisory_xact_lock(hashtextextended('sso apps ' || $1::uuid, 7163510))`
+	selectSSOApps = `
+with recursive line as (
+	select a.id, a.sso_app_id, 1 as height from app a where a.id = $1 and a.environment_id = $2 and a.delete_time is null
+	union all
+	select a.id, a.sso_app_id, l.height + 1 from line l join app a on a.id = l.sso_app_id where l.height < 1000)
+select id from line order by height`
 	fromApps = ` from app a
 where a.organization_id = $2 and a.delete_time is null and ` + offered + `
 	and ($3 = '' or strpos(lower(a.name), lower($3)) > 0 or strpos(lower(a.description), lower($3)) > 0)
@@ -114,12 +131,15 @@ var (
 select ` + shownColumns + ` from app a where a.id = $2 and ` + offered + ` and `
 	selectAllApps = `
 select ` + appColumns + ` from app a order by a.organization_id, a.id`
+	lockAppsBehind = `
+select ` + appColumns + ` from app a where a.sso_app_id = $1 and a.delete_time is null order by a.id for update`
 )
 
 func scanApp(row pgx.CollectableRow) (a App, err error) {
 	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
 		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.AccountAdoption, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
-		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow, &a.Icon, &a.GoneUserIDs)
+		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow, &a.Icon,
+		&a.Category, &a.Tags, &a.SSOAppID, &a.Instructions, &a.CatalogState, &a.GoneUserIDs)
 	return a, err
 }
 
@@ -127,7 +147,8 @@ func scanApp(row pgx.CollectableRow) (a App, err error) {
 func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement) error {
 	_, err := tx.Exec(ctx, insertApp, a.ID, a.OrganizationID, a.EnvironmentID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs),
 		notNull(a.ApproverIDs), a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments,
-		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon)
+		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon,
+		a.Category, notNull(a.Tags), a.SSOAppID, a.Instructions, a.CatalogState)
 	if err != nil {
 		return catalogError("insert app", err)
 	}
@@ -138,7 +159,7 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement)
 func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	tag, err := tx.Exec(ctx, updateApp, a.ID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs), notNull(a.ApproverIDs),
 		a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments, notNull(a.OfferedEnvironmentIDs),
-		a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon)
+		a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon, a.Category, notNull(a.Tags), a.SSOAppID, a.Instructions, a.CatalogState)
 	if err != nil {
 		return catalogError("update app", err)
 	}
@@ -174,6 +195,37 @@ func KeepApp(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
 	return nil
 }
 
+// LockSSOApps gives an app of an owner with those that it sits behind, one after the other;
+// found is false if there is no such app. It is not deleted, and nobody else changes what
+// sits behind what, until the transaction ends.
+func LockSSOApps(ctx context.Context, tx *postgres.Tx, organization, environment, id uuid.UUID) (line []uuid.UUID, found bool, err error) {
+	if _, err := tx.Exec(ctx, lockSSOApps, organization); err != nil {
+		return nil, false, fmt.Errorf("lock what apps sit behind: %w", err)
+	}
+	if err := KeepApp(ctx, tx, id); err != nil {
+		if errors.Is(err, ErrAppNotFound) {
+			err = nil
+		}
+		return nil, false, err
+	}
+	rows, err := tx.Query(ctx, selectSSOApps, id, environment)
+	if err != nil {
+		return nil, false, fmt.Errorf("read what an app sits behind: %w", err)
+	}
+	line, err = collect("read what an app sits behind", rows, pgx.RowTo[uuid.UUID])
+	return line, len(line) > 0, err
+}
+
+// LockAppsBehind reads the apps that sit behind another, and keeps others from changing them
+// until the transaction ends.
+func LockAppsBehind(ctx context.Context, tx *postgres.Tx, id uuid.UUID) ([]App, error) {
+	rows, err := tx.Query(ctx, lockAppsBehind, id)
+	if err != nil {
+		return nil, fmt.Errorf("lock the apps behind: %w", err)
+	}
+	return collect("lock the apps behind", rows, scanApp)
+}
+
 // DeleteApp saves that an app, which is locked, is deleted.
 func DeleteApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	if _, err := tx.Exec(ctx, deleteApp, a.ID, a.DeleteTime, a.Version); err != nil {
@@ -182,9 +234,9 @@ func DeleteApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	return nil
 }
 
-// LoadApp reads one app that is not deleted, if the environment and the guest see it.
-func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest *Guest, id uuid.UUID) (App, error) {
-	a, err := LoadAnyApp(ctx, tx, environment, guest, id)
+// LoadApp reads one app that is not deleted, if the environment and the reader see it.
+func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, reader *Reader, id uuid.UUID) (App, error) {
+	a, err := LoadAnyApp(ctx, tx, environment, reader, id)
 	if err == nil && a.DeleteTime != nil {
 		return App{}, ErrAppNotFound
 	}
@@ -192,8 +244,8 @@ func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest 
 }
 
 // LoadAnyApp is LoadApp also for one that is deleted.
-func LoadAnyApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest *Guest, id uuid.UUID) (App, error) {
-	rows, err := tx.Query(ctx, selectApp+seenBy(guestSeesApp, 3), append([]any{environment, id}, guest.arguments()...)...)
+func LoadAnyApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, reader *Reader, id uuid.UUID) (App, error) {
+	rows, err := tx.Query(ctx, selectApp+seenBy(readerSeesApp, 3), append([]any{environment, id}, reader.arguments()...)...)
 	if err != nil {
 		return App{}, fmt.Errorf("read app: %w", err)
 	}
@@ -207,11 +259,11 @@ func LoadAnyApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, gue
 	return a, nil
 }
 
-// ListApps reads a page of [AppList]: of the apps that the environment and the guest see,
+// ListApps reads a page of [AppList]: of the apps that the environment and the reader see,
 // those whose name or description contains query. It gives the token of the next page.
-func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, query string, page *filter.Query) ([]App, string, error) {
-	args := append([]any{environment, organization, query}, guest.arguments()...)
-	return list(ctx, tx, shownColumns, fromApps+seenBy(guestSeesApp, 4), page, scanApp, args...)
+func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, reader *Reader, query string, page *filter.Query) ([]App, string, error) {
+	args := append([]any{environment, organization, query}, reader.arguments()...)
+	return list(ctx, tx, shownColumns, fromApps+seenBy(readerSeesApp, 4), page, scanApp, args...)
 }
 
 // list reads a page of the columns of what from selects with the arguments.
@@ -224,25 +276,25 @@ func list[T any](ctx context.Context, tx *postgres.Tx, columns, from string, pag
 // Entitlement is what can be held in an app. Kind is a word in lower case.
 type Entitlement struct {
 	ID, OrganizationID, EnvironmentID, AppID uuid.UUID
-	Name, Description, Kind, Ref             string
+	Name, Description, Kind, Ref, Risk       string
 	CreateTime                               time.Time
 	DeleteTime                               *time.Time // nil for one that is not deleted
 	Version                                  int64
 }
 
-const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, delete_time, version`
+const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, delete_time, version, risk`
 
 const (
 	fromEntitlements    = ` from entitlement e where e.app_id = $1 and e.delete_time is null and `
 	fromAllEntitlements = ` from entitlement e where e.organization_id = $2 and e.delete_time is null
-	and exists (select from app a where a.id = e.app_id and a.delete_time is null and ` + offered + `) and `
+	and exists (select from app a where a.id = e.app_id and a.delete_time is null and ` + offered + ` and ` + readerSeesApp + `) and `
 )
 
 const (
 	insertEntitlement = `
-insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	updateEntitlement = `
-update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6 where id = $1`
+update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6, risk = $7 where id = $1`
 	selectEntitlement = `
 select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null`
 	lockEntitlement       = selectEntitlement + ` for update`
@@ -251,13 +303,13 @@ select ` + entitlementColumns + ` from entitlement order by organization_id, id`
 )
 
 func scanEntitlement(row pgx.CollectableRow) (e Entitlement, err error) {
-	err = row.Scan(&e.ID, &e.OrganizationID, &e.EnvironmentID, &e.AppID, &e.Name, &e.Description, &e.Kind, &e.Ref, &e.CreateTime, &e.DeleteTime, &e.Version)
+	err = row.Scan(&e.ID, &e.OrganizationID, &e.EnvironmentID, &e.AppID, &e.Name, &e.Description, &e.Kind, &e.Ref, &e.CreateTime, &e.DeleteTime, &e.Version, &e.Risk)
 	return e, err
 }
 
 // InsertEntitlement adds an entitlement to an app.
 func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
-	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.DeleteTime, e.Version)
+	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.DeleteTime, e.Version, e.Risk)
 	return catalogError("insert entitlement", err)
 }
 
@@ -289,7 +341,7 @@ func oneEntitlement(ctx context.Context, tx *postgres.Tx, doing, sql string, app
 
 // UpdateEntitlement saves an entitlement that is locked.
 func UpdateEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
-	_, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.DeleteTime, e.Version)
+	_, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.DeleteTime, e.Version, e.Risk)
 	return catalogError("update entitlement", err)
 }
 
@@ -333,18 +385,18 @@ func LockOpenFor(ctx context.Context, tx *postgres.Tx, app uuid.UUID, entitlemen
 	return collect("list open requests", rows, scanWithoutItems)
 }
 
-// ListEntitlements reads a page of [EntitlementList], of those of an app that the guest
+// ListEntitlements reads a page of [EntitlementList], of those of an app that the reader
 // sees, and gives the token of the next page.
-func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, guest *Guest, page *filter.Query) ([]Entitlement, string, error) {
-	args := append([]any{app}, guest.arguments()...)
-	return list(ctx, tx, entitlementColumns, fromEntitlements+seenBy(guestSeesEntitlement, 2), page, scanEntitlement, args...)
+func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, reader *Reader, page *filter.Query) ([]Entitlement, string, error) {
+	args := append([]any{app}, reader.arguments()...)
+	return list(ctx, tx, entitlementColumns, fromEntitlements+seenBy(readerSeesEntitlement, 2), page, scanEntitlement, args...)
 }
 
-// ListAllEntitlements is ListEntitlements of all apps that the environment and the guest
+// ListAllEntitlements is ListEntitlements of all apps that the environment and the reader
 // see.
-func ListAllEntitlements(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, page *filter.Query) ([]Entitlement, string, error) {
-	args := append([]any{environment, organization}, guest.arguments()...)
-	return list(ctx, tx, entitlementColumns, fromAllEntitlements+seenBy(guestSeesEntitlement, 3), page, scanEntitlement, args...)
+func ListAllEntitlements(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, reader *Reader, page *filter.Query) ([]Entitlement, string, error) {
+	args := append([]any{environment, organization}, reader.arguments()...)
+	return list(ctx, tx, entitlementColumns, seenBy(fromAllEntitlements+readerSeesEntitlement, 3), page, scanEntitlement, args...)
 }
 
 // EachApp calls f for every app of every organization.
@@ -416,6 +468,8 @@ func catalogError(doing string, err error) error {
 		return ErrEntitlementNameTaken
 	case "entitlement_app_id_fkey":
 		return ErrAppNotFound
+	case "app_sso_app_id_fkey":
+		return ErrSSOAppUnknown
 	case "app_automatic_has_integration":
 		return ErrIntegrationMissing
 	}
@@ -423,11 +477,11 @@ func catalogError(doing string, err error) error {
 }
 
 // notNull gives an array that is never null.
-func notNull(ids []uuid.UUID) []uuid.UUID {
-	if ids == nil {
-		return []uuid.UUID{}
+func notNull[T any](list []T) []T {
+	if list == nil {
+		return []T{}
 	}
-	return ids
+	return list
 }
 
 func collect[T any](doing string, rows pgx.Rows, scan pgx.RowToFunc[T]) ([]T, error) {

@@ -73,36 +73,39 @@ func LoadRules(ctx context.Context, tx *postgres.Tx, r *Rules, user uuid.UUID) (
 	return found[user], nil
 }
 
-// Guest is somebody who sees of the catalog what they were let in for: what they
-// hold, what they run, and what flows name them for. Nil is everybody else.
-type Guest struct {
+// Reader is somebody who sees a part of the catalog: of apps that are not listed those in
+// which they have a place or hold something, and a guest of the others what they were let
+// in for: what they hold, what they run, and what flows name them for. Nil sees everything.
+type Reader struct {
 	UserID uuid.UUID
-	// Any says that they are let in for everything.
+	Guest  bool
+	// Any says that a guest is let in for everything.
 	Any                    bool
 	AppIDs, EntitlementIDs []uuid.UUID
 }
 
-// The conditions under which a guest sees an app a, and an entitlement e. Their
-// parameters, from $1, are those of arguments.
+// The conditions under which a reader sees an app a, and an entitlement e of an app that
+// they see. Their parameters, from $1, are those of arguments.
 const (
-	hasPlace     = `$%[1]d = any(a.admin_ids) or $%[1]d = any(a.approver_ids) or $%[1]d = a.owner_id`
-	guestSeesApp = `($%[1]d::uuid is null or $%[2]d or a.id = any($%[3]d::uuid[])
-	or exists (select from entitlement e where e.app_id = a.id and e.id = any($%[4]d::uuid[]))
+	hasPlace      = `$%[1]d = any(a.admin_ids) or $%[1]d = any(a.approver_ids) or $%[1]d = a.owner_id`
+	readerSeesApp = `($%[1]d::uuid is null
+	or a.catalog_state <> 'unlisted' and (not $%[2]d::boolean or $%[3]d::boolean or a.id = any($%[4]d::uuid[])
+		or exists (select from entitlement e where e.app_id = a.id and e.id = any($%[5]d::uuid[])))
 	or exists (select from grant_copy g where g.user_id = $%[1]d and g.app_id = a.id and not g.removed)
 	or ` + hasPlace + `)`
-	guestSeesEntitlement = `($%[1]d::uuid is null or $%[2]d or e.app_id = any($%[3]d::uuid[]) or e.id = any($%[4]d::uuid[])
+	readerSeesEntitlement = `($%[1]d::uuid is null or not $%[2]d::boolean or $%[3]d::boolean or e.app_id = any($%[4]d::uuid[]) or e.id = any($%[5]d::uuid[])
 	or exists (select from grant_copy g where g.user_id = $%[1]d and g.entitlement_id = e.id and not g.removed)
 	or exists (select from app a where a.id = e.app_id and (` + hasPlace + `)))`
 )
 
 // seenBy is a condition with its parameters from the number given on.
 func seenBy(condition string, from int) string {
-	return fmt.Sprintf(condition, from, from+1, from+2, from+3)
+	return fmt.Sprintf(condition, from, from+1, from+2, from+3, from+4)
 }
 
-func (g *Guest) arguments() []any {
-	if g == nil {
-		return []any{nil, false, []uuid.UUID{}, []uuid.UUID{}}
+func (r *Reader) arguments() []any {
+	if r == nil {
+		return []any{nil, false, false, []uuid.UUID{}, []uuid.UUID{}}
 	}
-	return []any{g.UserID, g.Any, notNull(g.AppIDs), notNull(g.EntitlementIDs)}
+	return []any{r.UserID, r.Guest, r.Any, notNull(r.AppIDs), notNull(r.EntitlementIDs)}
 }

@@ -25,6 +25,11 @@ var (
 		filter.Bool("onlyByFlow", "a.only_by_flow"),
 		filter.IDs("goneUserIds", goneUsers),
 		filter.Text("icon", "a.icon"),
+		filter.Text("category", "a.category"),
+		filter.Texts("tags", "a.tags"),
+		filter.ID("ssoAppId", "a.sso_app_id").Null(),
+		filter.Text("instructions", "a.instructions"),
+		filter.Enum("catalogState", "a.catalog_state"),
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),
@@ -36,6 +41,7 @@ var (
 		filter.Time("createTime", "e.create_time").Sort(),
 		filter.Int("version", "e.version"),
 		filter.Environment("environmentId", "e.environment_id"),
+		filter.Enum("risk", "e.risk"),
 	)
 	// RequestList is of [List].
 	RequestList = filter.New("gatehouse.request.v1.ListRequests", "createTime desc", filter.ID("id", "r.id"),

@@ -48,6 +48,9 @@ type Candidate struct {
 	Visible             bool // to the environment that asks, and to the beneficiary's
 	Administered        bool // the app is, by the requester
 	OnlyByFlow          bool // the app is closed to what no flow covers
+	Unlisted            bool // the app is not in the catalog
+	HasPlace            bool // the requester sees the app all the same: by a place in it, or by what they hold there
+	Described           bool // somebody has said what it opens
 	Held                bool
 	HeldUntil           *time.Time
 	HeldBy, OpenRequest string // ids of requests; empty for none
@@ -91,7 +94,10 @@ select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
 	and exists (select from user_copy u where u.id = w.beneficiary_id
 		and (u.environment_id in ('00000000-0000-0000-0000-000000000000', a.environment_id)
 			or a.offered_to_all_environments or u.environment_id = any (a.offered_environment_ids))),
-	w.requester_id = any (a.admin_ids), a.only_by_flow, g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
+	w.requester_id = any (a.admin_ids), a.only_by_flow, a.catalog_state = 'unlisted',
+	case when a.catalog_state = 'unlisted' then coalesce(w.requester_id = any (a.admin_ids) or w.requester_id = any (a.approver_ids) or w.requester_id = a.owner_id, false)
+		or exists (select from grant_copy o where o.user_id = w.requester_id and o.app_id = a.id and not o.removed) else true end,
+	btrim(e.description) <> '' or e.kind = 'account' and btrim(a.description) <> '', g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
 from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[]) with ordinality
 	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, requester_id, n)
 join entitlement e on e.id = w.entitlement_id
@@ -188,7 +194,7 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 		var n int
 		var c Candidate
 		into := []any{
-			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Administered, &c.OnlyByFlow, &c.Held, &c.HeldUntil,
+			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Administered, &c.OnlyByFlow, &c.Unlisted, &c.HasPlace, &c.Described, &c.Held, &c.HeldUntil,
 			&c.HeldBy, &c.OpenRequest,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {

@@ -24,7 +24,7 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *store.Request {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	user := store.User{ID: id.New(), OrganizationID: org, Name: "ann"}
 	app := store.App{
-		ID: id.New(), OrganizationID: org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified", CreateTime: now, UpdateTime: now, Version: 1,
+		ID: id.New(), OrganizationID: org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified", CatalogState: "unspecified", CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	person := store.Person{ID: user.ID, Name: "ann"}
 	r := &store.Request{
@@ -39,7 +39,7 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *store.Request {
 		if err != nil {
 			return err
 		}
-		account := store.Entitlement{ID: id.New(), OrganizationID: org, AppID: app.ID, Name: "account", Kind: "account", CreateTime: now, Version: 1}
+		account := store.Entitlement{ID: id.New(), OrganizationID: org, AppID: app.ID, Name: "account", Kind: "account", Risk: "unspecified", CreateTime: now, Version: 1}
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return err
 		}

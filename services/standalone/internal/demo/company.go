@@ -123,6 +123,8 @@ var tenants = []struct {
 // companyApp is an app. One of the name of a tenant is automatic.
 type companyApp struct {
 	name, icon, description string
+	category, instructions  string
+	tags                    []string
 	owner                   string
 	admins, approvers       []string
 	none                    bool // one shared account; else, without a tenant, people make the accounts
@@ -131,6 +133,22 @@ type companyApp struct {
 }
 
 type companyEntitlement struct{ name, kind, ref, description string }
+
+// companyRisks are how much harm can be done with what apps give; of the rest nobody has
+// judged it.
+var companyRisks = map[what]string{
+	{"Foundry Code", "Developers"}:       "ENTITLEMENT_RISK_MEDIUM",
+	{"Foundry Code", "Release managers"}: "ENTITLEMENT_RISK_HIGH",
+	{"Foundry Code", "Administrator"}:    "ENTITLEMENT_RISK_CRITICAL",
+	{"Harbour CRM", "Reports"}:           "ENTITLEMENT_RISK_LOW",
+	{"Harbour CRM", "Sales team"}:        "ENTITLEMENT_RISK_MEDIUM",
+	{"Northbank", "Statements"}:          "ENTITLEMENT_RISK_MEDIUM",
+	{"Northbank", "Make payments"}:       "ENTITLEMENT_RISK_HIGH",
+	{"Northbank", "Release payments"}:    "ENTITLEMENT_RISK_CRITICAL",
+	{"Keyring Vault", "Root keys"}:       "ENTITLEMENT_RISK_CRITICAL",
+	{"Keyring Vault", "Build machines"}:  "ENTITLEMENT_RISK_HIGH",
+	{"Switchboard", "Recordings"}:        "ENTITLEMENT_RISK_HIGH",
+}
 
 const (
 	role    = "ENTITLEMENT_KIND_ROLE"
@@ -141,7 +159,9 @@ const (
 var companyApps = []companyApp{
 	{
 		name: "Foundry Code", icon: "code", description: "Where the software is written, reviewed and released.",
-		owner: "charles", admins: []string{"nikola"}, approvers: []string{"nikola"},
+		category: "Engineering", tags: []string{"git", "reviews", "releases"},
+		instructions: "Sign in at code.demo.example with your company password, then add your public key under Settings.",
+		owner:        "charles", admins: []string{"nikola"}, approvers: []string{"nikola"},
 		entitlements: []companyEntitlement{
 			{"Developers", group, "Developers", "Reads and writes every repository."},
 			{"Release managers", group, "Release managers", "Brings a version to customers."},
@@ -150,6 +170,7 @@ var companyApps = []companyApp{
 	},
 	{
 		name: "Harbour CRM", icon: "crm", description: "Customers, offers and what was agreed with them.",
+		category: "Sales", tags: []string{"customers", "offers"},
 		owner: "josiah", admins: []string{"ibn"}, approvers: []string{"josiah"},
 		entitlements: []companyEntitlement{
 			{"Account managers", group, "Account managers", "Owns customers and makes offers."},
@@ -159,11 +180,14 @@ var companyApps = []companyApp{
 	},
 	{
 		name: "Loom Design", icon: "design", description: "Drawings of everything we make. Six licences.",
-		owner: "charles", admins: []string{"william"}, approvers: []string{"william"},
+		category: "Engineering", tags: []string{"drawings"},
+		instructions: "The licence is yours once the editor shows your name at the top right.",
+		owner:        "charles", admins: []string{"william"}, approvers: []string{"william"},
 		entitlements: []companyEntitlement{{"Editors", group, "Editors", "Draws; everybody else looks."}},
 	},
 	{
 		name: "Beacon Tickets", icon: "tickets", description: "What customers ask, and who answers.",
+		category: "Support", tags: []string{"customers", "help desk"},
 		owner: "clara", admins: []string{"edith"}, approvers: []string{"clara"},
 		entitlements: []companyEntitlement{
 			{"Agent", role, "agent", "Answers customers."},
@@ -172,7 +196,9 @@ var companyApps = []companyApp{
 	},
 	{
 		name: "Northbank", icon: "bank", description: "The company's accounts at the bank.",
-		owner: "luca", admins: []string{"jakob"}, approvers: []string{"luca"}, onlyByFlow: true,
+		category: "Finance", tags: []string{"money", "payments"},
+		instructions: "The bank sends a card reader to your desk; bring it and your pass to the first sign-in.",
+		owner:        "luca", admins: []string{"jakob"}, approvers: []string{"luca"}, onlyByFlow: true,
 		entitlements: []companyEntitlement{
 			{"Statements", role, "statements", "Sees what came and went."},
 			{"Make payments", role, "maker", "Writes payments; somebody else releases them."},
@@ -181,6 +207,7 @@ var companyApps = []companyApp{
 	},
 	{
 		name: "Stacks Warehouse", icon: "warehouse", description: "What is in stock, where, and what leaves today.",
+		category: "Operations", tags: []string{"stock"},
 		owner: "florence", admins: []string{"robert"}, approvers: []string{"robert"},
 		entitlements: []companyEntitlement{
 			{"Stock keeper", role, "keeper", "Books what comes and goes."},
@@ -189,24 +216,28 @@ var companyApps = []companyApp{
 	},
 	{
 		name: "Roadbook Travel", icon: "travel", description: "Books trains, flights and hotels on the company's account.",
+		category: "Operations", tags: []string{"trips", "hotels"},
 		owner: "florence", admins: []string{"thaddeus"}, approvers: []string{"florence"},
 		entitlements: []companyEntitlement{{"Book for others", role, "arranger", "Books trips of colleagues."}},
 	},
 	{
 		name: "Switchboard", icon: "phone", description: "Telephone numbers and who answers them.",
+		category: "Support", tags: []string{"telephone"},
 		owner: "clara", admins: []string{"alexander"}, approvers: []string{"clara"},
 		entitlements: []companyEntitlement{{"Recordings", role, "recordings", "Listens to recorded calls."}},
 	},
 	{
 		name: "Keyring Vault", icon: "key", description: "Passwords of machines. Opened by a flow alone, and looked at afterwards.",
-		owner: "charles", admins: []string{"nikola"}, approvers: []string{"nikola"}, onlyByFlow: true,
+		category: "Security", tags: []string{"passwords", "keys"},
+		instructions: "Install the vault on your own computer; its first start asks for the code that its keepers hand you.",
+		owner:        "charles", admins: []string{"nikola"}, approvers: []string{"nikola"}, onlyByFlow: true,
 		entitlements: []companyEntitlement{
 			{"Build machines", role, "build", "Passwords of what builds our software."},
 			{"Root keys", role, "root", "The keys that all others hang on."},
 		},
 	},
-	{name: "Atlas Wiki", icon: "wiki", description: "How we do things, written by everybody.", owner: "jane", admins: []string{"mary"}, approvers: []string{"mary"}, none: true},
-	{name: "Lantern Learning", icon: "learn", description: "Courses, from first aid to double-entry bookkeeping.", owner: "jane", admins: []string{"maria"}, approvers: []string{"maria"}, none: true},
+	{name: "Atlas Wiki", icon: "wiki", category: "Communication", description: "How we do things, written by everybody.", owner: "jane", admins: []string{"mary"}, approvers: []string{"mary"}, none: true},
+	{name: "Lantern Learning", icon: "learn", category: "People", tags: []string{"courses"}, description: "Courses, from first aid to double-entry bookkeeping.", owner: "jane", admins: []string{"maria"}, approvers: []string{"maria"}, none: true},
 }
 
 // what names an entitlement: its app, and its name; "account" is the account.

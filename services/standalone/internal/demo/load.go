@@ -193,9 +193,9 @@ func (l *loader) catalog(ctx context.Context, app *App, ids map[string]string) e
 	accounts := []string{}
 	var groupEntitlement string
 	for _, a := range []object{
-		{"name": "Tidepool Chat", "description": "Where everybody talks. Accounts come and go by themselves.", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": integration, "icon": "chat"},
-		{"name": "Ledger Payroll", "description": "Salaries. A person makes and removes the accounts.", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "icon": "payroll"},
-		{"name": "Press Archive", "description": "Newspapers, with one shared account for all.", "provisioning": "PROVISIONING_SUPPORT_NONE", "icon": "news"},
+		{"name": "Tidepool Chat", "description": "Where everybody talks. Accounts come and go by themselves.", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": integration, "icon": "chat", "category": "Communication", "tags": []string{"messages", "channels"}},
+		{"name": "Ledger Payroll", "description": "Salaries. A person makes and removes the accounts.", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "icon": "payroll", "category": "Finance", "tags": []string{"money", "salaries"}, "instructions": "Your first sign-in is at the payroll office: bring your pass."},
+		{"name": "Press Archive", "description": "Newspapers, with one shared account for all.", "provisioning": "PROVISIONING_SUPPORT_NONE", "icon": "news", "category": "Research", "tags": []string{"newspapers"}, "instructions": "The shared password is in the welcome letter of your team."},
 	} {
 		for k, v := range owner {
 			a[k] = v

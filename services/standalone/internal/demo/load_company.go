@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -359,6 +360,7 @@ func (c *Company) loadApp(ctx context.Context, a companyApp) error {
 	if c.apps[a.name] == "" {
 		app := object{
 			"name": a.name, "icon": a.icon, "description": a.description, "provisioning": "PROVISIONING_SUPPORT_MANUAL", "onlyByFlow": a.onlyByFlow,
+			"category": a.category, "tags": a.tags, "instructions": a.instructions,
 			"ownerId": c.users[a.owner], "adminIds": c.ids(a.admins), "approverIds": c.ids(a.approvers),
 		}
 		if a.none {
@@ -389,7 +391,7 @@ func (c *Company) loadApp(ctx context.Context, a companyApp) error {
 		if found[e.name] != "" {
 			continue
 		}
-		if err := c.admin.call(ctx, "POST", path, object{"name": e.name, "kind": e.kind, "ref": e.ref, "description": e.description}, nil); err != nil {
+		if err := c.admin.call(ctx, "POST", path, object{"name": e.name, "kind": e.kind, "ref": e.ref, "description": e.description, "risk": cmp.Or(companyRisks[what{a.name, e.name}], "ENTITLEMENT_RISK_UNSPECIFIED")}, nil); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
 	}

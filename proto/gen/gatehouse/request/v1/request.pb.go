@@ -195,6 +195,62 @@ func (AccountAdoption) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
 }
 
+// CatalogState says who finds an app.
+type CatalogState int32
+
+const (
+	// Never chosen; counts as listed.
+	CatalogState_CATALOG_STATE_UNSPECIFIED CatalogState = 0
+	// Everybody whom it is offered to finds it.
+	CatalogState_CATALOG_STATE_LISTED CatalogState = 1
+	// It is not approved for the catalog: its owner, its admins and approvers, admins, IT
+	// admins, risk managers and those who hold something in it see it, and for everybody else
+	// it does not exist. Nobody requests access to it; admins may assign it, flows may give
+	// it, and access is taken away as ever.
+	CatalogState_CATALOG_STATE_UNLISTED CatalogState = 2
+)
+
+// Enum value maps for CatalogState.
+var (
+	CatalogState_name = map[int32]string{
+		0: "CATALOG_STATE_UNSPECIFIED",
+		1: "CATALOG_STATE_LISTED",
+		2: "CATALOG_STATE_UNLISTED",
+	}
+	CatalogState_value = map[string]int32{
+		"CATALOG_STATE_UNSPECIFIED": 0,
+		"CATALOG_STATE_LISTED":      1,
+		"CATALOG_STATE_UNLISTED":    2,
+	}
+)
+
+func (x CatalogState) Enum() *CatalogState {
+	p := new(CatalogState)
+	*p = x
+	return p
+}
+
+func (x CatalogState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CatalogState) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[3].Descriptor()
+}
+
+func (CatalogState) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[3]
+}
+
+func (x CatalogState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CatalogState.Descriptor instead.
+func (CatalogState) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+}
+
 // EntitlementKind is what kind of thing is held in an app.
 type EntitlementKind int32
 
@@ -240,11 +296,11 @@ func (x EntitlementKind) String() string {
 }
 
 func (EntitlementKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[3].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[4].Descriptor()
 }
 
 func (EntitlementKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[3]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[4]
 }
 
 func (x EntitlementKind) Number() protoreflect.EnumNumber {
@@ -253,7 +309,69 @@ func (x EntitlementKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EntitlementKind.Descriptor instead.
 func (EntitlementKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+}
+
+// EntitlementRisk is how much harm can be done with an entitlement, as the app's admins
+// have judged it.
+type EntitlementRisk int32
+
+const (
+	// Never judged.
+	EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED EntitlementRisk = 0
+	// Little.
+	EntitlementRisk_ENTITLEMENT_RISK_LOW EntitlementRisk = 1
+	// Some.
+	EntitlementRisk_ENTITLEMENT_RISK_MEDIUM EntitlementRisk = 2
+	// Much.
+	EntitlementRisk_ENTITLEMENT_RISK_HIGH EntitlementRisk = 3
+	// It could end the business.
+	EntitlementRisk_ENTITLEMENT_RISK_CRITICAL EntitlementRisk = 4
+)
+
+// Enum value maps for EntitlementRisk.
+var (
+	EntitlementRisk_name = map[int32]string{
+		0: "ENTITLEMENT_RISK_UNSPECIFIED",
+		1: "ENTITLEMENT_RISK_LOW",
+		2: "ENTITLEMENT_RISK_MEDIUM",
+		3: "ENTITLEMENT_RISK_HIGH",
+		4: "ENTITLEMENT_RISK_CRITICAL",
+	}
+	EntitlementRisk_value = map[string]int32{
+		"ENTITLEMENT_RISK_UNSPECIFIED": 0,
+		"ENTITLEMENT_RISK_LOW":         1,
+		"ENTITLEMENT_RISK_MEDIUM":      2,
+		"ENTITLEMENT_RISK_HIGH":        3,
+		"ENTITLEMENT_RISK_CRITICAL":    4,
+	}
+)
+
+func (x EntitlementRisk) Enum() *EntitlementRisk {
+	p := new(EntitlementRisk)
+	*p = x
+	return p
+}
+
+func (x EntitlementRisk) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EntitlementRisk) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[5].Descriptor()
+}
+
+func (EntitlementRisk) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[5]
+}
+
+func (x EntitlementRisk) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EntitlementRisk.Descriptor instead.
+func (EntitlementRisk) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
 }
 
 // RequestKind says whether access is to come or to go.
@@ -293,11 +411,11 @@ func (x RequestKind) String() string {
 }
 
 func (RequestKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[4].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[6].Descriptor()
 }
 
 func (RequestKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[4]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[6]
 }
 
 func (x RequestKind) Number() protoreflect.EnumNumber {
@@ -306,7 +424,7 @@ func (x RequestKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestKind.Descriptor instead.
 func (RequestKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 // RequestOrigin is what made a request.
@@ -350,11 +468,11 @@ func (x RequestOrigin) String() string {
 }
 
 func (RequestOrigin) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[5].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[7].Descriptor()
 }
 
 func (RequestOrigin) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[5]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[7]
 }
 
 func (x RequestOrigin) Number() protoreflect.EnumNumber {
@@ -363,7 +481,7 @@ func (x RequestOrigin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestOrigin.Descriptor instead.
 func (RequestOrigin) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 // RequestState is where a request stands.
@@ -434,11 +552,11 @@ func (x RequestState) String() string {
 }
 
 func (RequestState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[6].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[8].Descriptor()
 }
 
 func (RequestState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[6]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[8]
 }
 
 func (x RequestState) Number() protoreflect.EnumNumber {
@@ -447,7 +565,7 @@ func (x RequestState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestState.Descriptor instead.
 func (RequestState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
 }
 
 // ItemState is where one item of a request stands.
@@ -508,11 +626,11 @@ func (x ItemState) String() string {
 }
 
 func (ItemState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[7].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[9].Descriptor()
 }
 
 func (ItemState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[7]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[9]
 }
 
 func (x ItemState) Number() protoreflect.EnumNumber {
@@ -521,7 +639,7 @@ func (x ItemState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ItemState.Descriptor instead.
 func (ItemState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
 // ConversationState is whose turn it is in a conversation.
@@ -565,11 +683,11 @@ func (x ConversationState) String() string {
 }
 
 func (ConversationState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[8].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[10].Descriptor()
 }
 
 func (ConversationState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[8]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[10]
 }
 
 func (x ConversationState) Number() protoreflect.EnumNumber {
@@ -578,7 +696,7 @@ func (x ConversationState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConversationState.Descriptor instead.
 func (ConversationState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 // App is something people get into.
@@ -638,7 +756,18 @@ type App struct {
 	GoneUserIds []string `protobuf:"bytes,21,rep,name=gone_user_ids,json=goneUserIds,proto3" json:"gone_user_ids,omitempty"`
 	// Name of the picture that is shown with the app, such as "chat"; empty for none. A
 	// client that has no picture of the name shows the first letter of the app's name.
-	Icon          string `protobuf:"bytes,22,opt,name=icon,proto3" json:"icon,omitempty"`
+	Icon string `protobuf:"bytes,22,opt,name=icon,proto3" json:"icon,omitempty"`
+	// What kind of app it is, such as "Finance"; empty for none.
+	Category string `protobuf:"bytes,23,opt,name=category,proto3" json:"category,omitempty"`
+	// Words that it is found by.
+	Tags []string `protobuf:"bytes,24,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Id of the app that it sits behind: whoever gets into it signs in there. Empty if there
+	// is none.
+	SsoAppId string `protobuf:"bytes,25,opt,name=sso_app_id,json=ssoAppId,proto3" json:"sso_app_id,omitempty"`
+	// How to get in once one has access, in plain text.
+	Instructions string `protobuf:"bytes,26,opt,name=instructions,proto3" json:"instructions,omitempty"`
+	// Whether it is approved for the catalog.
+	CatalogState  CatalogState `protobuf:"varint,27,opt,name=catalog_state,json=catalogState,proto3,enum=gatehouse.request.v1.CatalogState" json:"catalog_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +956,41 @@ func (x *App) GetIcon() string {
 	return ""
 }
 
+func (x *App) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *App) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *App) GetSsoAppId() string {
+	if x != nil {
+		return x.SsoAppId
+	}
+	return ""
+}
+
+func (x *App) GetInstructions() string {
+	if x != nil {
+		return x.Instructions
+	}
+	return ""
+}
+
+func (x *App) GetCatalogState() CatalogState {
+	if x != nil {
+		return x.CatalogState
+	}
+	return CatalogState_CATALOG_STATE_UNSPECIFIED
+}
+
 // Entitlement is one thing that can be held in an app.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -838,7 +1002,8 @@ type Entitlement struct {
 	AppId string `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	// Name, unique within the app.
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// What it allows, in a sentence.
+	// What it allows, in a sentence. Without one it cannot be requested; for an account that
+	// of its app is enough.
 	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
 	// What kind of thing it is.
 	Kind EntitlementKind `protobuf:"varint,6,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
@@ -855,7 +1020,9 @@ type Entitlement struct {
 	// current one; it says nothing else.
 	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When it was deleted; unset for one that can be requested.
-	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,13,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -972,6 +1139,13 @@ func (x *Entitlement) GetDeleteTime() *timestamppb.Timestamp {
 		return x.DeleteTime
 	}
 	return nil
+}
+
+func (x *Entitlement) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
 }
 
 // GiveUp says who has given up an item, and why.
@@ -2101,7 +2275,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\a\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\t\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -2129,7 +2303,13 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\fonly_by_flow\x18\x14 \x01(\bR\n" +
 	"onlyByFlow\x12\"\n" +
 	"\rgone_user_ids\x18\x15 \x03(\tR\vgoneUserIds\x12\x12\n" +
-	"\x04icon\x18\x16 \x01(\tR\x04icon\"\xaf\x03\n" +
+	"\x04icon\x18\x16 \x01(\tR\x04icon\x12\x1a\n" +
+	"\bcategory\x18\x17 \x01(\tR\bcategory\x12\x12\n" +
+	"\x04tags\x18\x18 \x03(\tR\x04tags\x12\x1c\n" +
+	"\n" +
+	"sso_app_id\x18\x19 \x01(\tR\bssoAppId\x12\"\n" +
+	"\finstructions\x18\x1a \x01(\tR\finstructions\x12G\n" +
+	"\rcatalog_state\x18\x1b \x01(\x0e2\".gatehouse.request.v1.CatalogStateR\fcatalogState\"\xea\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +
@@ -2145,7 +2325,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\renvironmentId\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"\x7f\n" +
+	"deleteTime\x129\n" +
+	"\x04risk\x18\r \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x04risk\"\x7f\n" +
 	"\x06GiveUp\x12-\n" +
 	"\x02by\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x02by\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -2260,13 +2441,23 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x1cACCOUNT_ADOPTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_ADOPTION_ASK\x10\x01\x12\x1a\n" +
 	"\x16ACCOUNT_ADOPTION_ADOPT\x10\x02\x12\x1b\n" +
-	"\x17ACCOUNT_ADOPTION_REFUSE\x10\x03*\xa6\x01\n" +
+	"\x17ACCOUNT_ADOPTION_REFUSE\x10\x03*c\n" +
+	"\fCatalogState\x12\x1d\n" +
+	"\x19CATALOG_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CATALOG_STATE_LISTED\x10\x01\x12\x1a\n" +
+	"\x16CATALOG_STATE_UNLISTED\x10\x02*\xa6\x01\n" +
 	"\x0fEntitlementKind\x12 \n" +
 	"\x1cENTITLEMENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ENTITLEMENT_KIND_ACCOUNT\x10\x01\x12\x19\n" +
 	"\x15ENTITLEMENT_KIND_ROLE\x10\x02\x12\x1a\n" +
 	"\x16ENTITLEMENT_KIND_GROUP\x10\x03\x12\x1c\n" +
-	"\x18ENTITLEMENT_KIND_LICENSE\x10\x04*\\\n" +
+	"\x18ENTITLEMENT_KIND_LICENSE\x10\x04*\xa4\x01\n" +
+	"\x0fEntitlementRisk\x12 \n" +
+	"\x1cENTITLEMENT_RISK_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14ENTITLEMENT_RISK_LOW\x10\x01\x12\x1b\n" +
+	"\x17ENTITLEMENT_RISK_MEDIUM\x10\x02\x12\x19\n" +
+	"\x15ENTITLEMENT_RISK_HIGH\x10\x03\x12\x1d\n" +
+	"\x19ENTITLEMENT_RISK_CRITICAL\x10\x04*\\\n" +
 	"\vRequestKind\x12\x1c\n" +
 	"\x18REQUEST_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REQUEST_KIND_GRANT\x10\x01\x12\x17\n" +
@@ -2313,80 +2504,84 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
 	(AccountAdoption)(0),          // 2: gatehouse.request.v1.AccountAdoption
-	(EntitlementKind)(0),          // 3: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),              // 4: gatehouse.request.v1.RequestKind
-	(RequestOrigin)(0),            // 5: gatehouse.request.v1.RequestOrigin
-	(RequestState)(0),             // 6: gatehouse.request.v1.RequestState
-	(ItemState)(0),                // 7: gatehouse.request.v1.ItemState
-	(ConversationState)(0),        // 8: gatehouse.request.v1.ConversationState
-	(*App)(nil),                   // 9: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 10: gatehouse.request.v1.Entitlement
-	(*GiveUp)(nil),                // 11: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 12: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 13: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 14: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 15: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 16: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 17: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 18: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 19: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 20: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 21: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 23: gatehouse.identity.v1.Person
+	(CatalogState)(0),             // 3: gatehouse.request.v1.CatalogState
+	(EntitlementKind)(0),          // 4: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),          // 5: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),              // 6: gatehouse.request.v1.RequestKind
+	(RequestOrigin)(0),            // 7: gatehouse.request.v1.RequestOrigin
+	(RequestState)(0),             // 8: gatehouse.request.v1.RequestState
+	(ItemState)(0),                // 9: gatehouse.request.v1.ItemState
+	(ConversationState)(0),        // 10: gatehouse.request.v1.ConversationState
+	(*App)(nil),                   // 11: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 12: gatehouse.request.v1.Entitlement
+	(*GiveUp)(nil),                // 13: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 14: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 15: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 16: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 17: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 18: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 19: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 20: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 21: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 22: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 23: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 25: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	22, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	22, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	22, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	24, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	24, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	24, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	3,  // 6: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	22, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	22, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
-	23, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	22, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	14, // 11: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	15, // 12: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	12, // 13: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	23, // 14: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
-	7,  // 15: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 16: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	12, // 17: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 18: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	4,  // 19: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	5,  // 20: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	23, // 21: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	23, // 22: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	16, // 23: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	22, // 24: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	6,  // 25: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	23, // 26: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	22, // 27: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	22, // 28: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	22, // 29: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	23, // 30: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	22, // 31: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	23, // 32: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
-	8,  // 33: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	22, // 34: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	22, // 35: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	23, // 36: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	22, // 37: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	22, // 38: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	23, // 39: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	24, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	24, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	25, // 11: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	24, // 12: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	16, // 13: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	17, // 14: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	14, // 15: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	25, // 16: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	9,  // 17: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 18: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	14, // 19: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	13, // 20: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	6,  // 21: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 22: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	25, // 23: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	25, // 24: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	18, // 25: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	24, // 26: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	8,  // 27: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	25, // 28: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	24, // 29: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	24, // 30: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	24, // 31: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	25, // 32: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	24, // 33: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	25, // 34: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	10, // 35: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	24, // 36: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	24, // 37: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	25, // 38: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	24, // 39: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	24, // 40: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	25, // 41: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -2399,7 +2594,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      9,
+			NumEnums:      11,
 			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -128,7 +128,18 @@ type CreateAppRequest struct {
 	OnlyByFlow bool `protobuf:"varint,14,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
 	// Name of the picture that is shown with it: small letters, digits and hyphens. Empty
 	// for none.
-	Icon          string `protobuf:"bytes,15,opt,name=icon,proto3" json:"icon,omitempty"`
+	Icon string `protobuf:"bytes,15,opt,name=icon,proto3" json:"icon,omitempty"`
+	// What kind of app it is, such as "Finance"; empty for none.
+	Category string `protobuf:"bytes,16,opt,name=category,proto3" json:"category,omitempty"`
+	// Words that it is found by. Of those that differ in upper and lower case alone the first
+	// is kept.
+	Tags []string `protobuf:"bytes,17,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Id of another app of the same owner that it sits behind; empty for none.
+	SsoAppId string `protobuf:"bytes,18,opt,name=sso_app_id,json=ssoAppId,proto3" json:"sso_app_id,omitempty"`
+	// How to get in once one has access, in plain text.
+	Instructions string `protobuf:"bytes,19,opt,name=instructions,proto3" json:"instructions,omitempty"`
+	// Whether it is approved for the catalog; unspecified counts as listed.
+	CatalogState  CatalogState `protobuf:"varint,20,opt,name=catalog_state,json=catalogState,proto3,enum=gatehouse.request.v1.CatalogState" json:"catalog_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +277,41 @@ func (x *CreateAppRequest) GetIcon() string {
 		return x.Icon
 	}
 	return ""
+}
+
+func (x *CreateAppRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *CreateAppRequest) GetSsoAppId() string {
+	if x != nil {
+		return x.SsoAppId
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetInstructions() string {
+	if x != nil {
+		return x.Instructions
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetCatalogState() CatalogState {
+	if x != nil {
+		return x.CatalogState
+	}
+	return CatalogState_CATALOG_STATE_UNSPECIFIED
 }
 
 // CreateAppResponse is the new app.
@@ -429,7 +475,8 @@ type ListAppsRequest struct {
 	// approverIds, provisioning, integrationId, deprovisioningAction,
 	// accountAdoption, createTime, updateTime, version, environmentId,
 	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow, goneUserIds,
-	// icon. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// icon, category, tags, ssoAppId, instructions, catalogState. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -566,7 +613,8 @@ type UpdateAppRequest struct {
 	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
 	// account_adoption, offered_to_all_environments, offered_environment_ids,
-	// only_by_flow and icon can be changed, under the rules of CreateAppRequest.
+	// only_by_flow, icon, category, tags, sso_app_id, instructions and catalog_state can be
+	// changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
 	// REST it may be left out: then the fields in the body are meant.
@@ -794,7 +842,9 @@ type CreateEntitlementRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,7,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -871,6 +921,13 @@ func (x *CreateEntitlementRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateEntitlementRequest) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
 // CreateEntitlementResponse is the new entitlement.
 type CreateEntitlementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -917,12 +974,207 @@ func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
 	return nil
 }
 
+// BatchCreateEntitlementsRequest describes the entitlements.
+type BatchCreateEntitlementsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// What is added, in this order.
+	Requests []*NewEntitlement `protobuf:"bytes,2,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes them.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateEntitlementsRequest) Reset() {
+	*x = BatchCreateEntitlementsRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateEntitlementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateEntitlementsRequest) ProtoMessage() {}
+
+func (x *BatchCreateEntitlementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateEntitlementsRequest.ProtoReflect.Descriptor instead.
+func (*BatchCreateEntitlementsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BatchCreateEntitlementsRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *BatchCreateEntitlementsRequest) GetRequests() []*NewEntitlement {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *BatchCreateEntitlementsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// NewEntitlement describes one of several, as CreateEntitlementRequest describes one.
+type NewEntitlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, unique within the app.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it allows.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What kind of thing it is.
+	Kind EntitlementKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
+	// What the app itself calls it.
+	Ref string `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,5,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewEntitlement) Reset() {
+	*x = NewEntitlement{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewEntitlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewEntitlement) ProtoMessage() {}
+
+func (x *NewEntitlement) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewEntitlement.ProtoReflect.Descriptor instead.
+func (*NewEntitlement) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *NewEntitlement) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetKind() EntitlementKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED
+}
+
+func (x *NewEntitlement) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
+// BatchCreateEntitlementsResponse is the new entitlements.
+type BatchCreateEntitlementsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entitlements, in the order asked.
+	Entitlements  []*Entitlement `protobuf:"bytes,1,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateEntitlementsResponse) Reset() {
+	*x = BatchCreateEntitlementsResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateEntitlementsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateEntitlementsResponse) ProtoMessage() {}
+
+func (x *BatchCreateEntitlementsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateEntitlementsResponse.ProtoReflect.Descriptor instead.
+func (*BatchCreateEntitlementsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchCreateEntitlementsResponse) GetEntitlements() []*Entitlement {
+	if x != nil {
+		return x.Entitlements
+	}
+	return nil
+}
+
 // UpdateEntitlementRequest says what to change.
 type UpdateEntitlementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The entitlement with its id, its app_id, the new values and, if the change
 	// is to be made only to the entitlement as it was seen, its etag. name,
-	// description and ref can be changed, under the rules of
+	// description, ref and risk can be changed, under the rules of
 	// CreateEntitlementRequest.
 	Entitlement *Entitlement `protobuf:"bytes,1,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
 	// Which fields of entitlement to change, such as "name,description". Over REST
@@ -934,7 +1186,7 @@ type UpdateEntitlementRequest struct {
 
 func (x *UpdateEntitlementRequest) Reset() {
 	*x = UpdateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1198,7 @@ func (x *UpdateEntitlementRequest) String() string {
 func (*UpdateEntitlementRequest) ProtoMessage() {}
 
 func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1211,7 @@ func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateEntitlementRequest) GetEntitlement() *Entitlement {
@@ -987,7 +1239,7 @@ type UpdateEntitlementResponse struct {
 
 func (x *UpdateEntitlementResponse) Reset() {
 	*x = UpdateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1251,7 @@ func (x *UpdateEntitlementResponse) String() string {
 func (*UpdateEntitlementResponse) ProtoMessage() {}
 
 func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1264,7 @@ func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -1039,7 +1291,7 @@ type DeleteEntitlementRequest struct {
 
 func (x *DeleteEntitlementRequest) Reset() {
 	*x = DeleteEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1303,7 @@ func (x *DeleteEntitlementRequest) String() string {
 func (*DeleteEntitlementRequest) ProtoMessage() {}
 
 func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1316,7 @@ func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteEntitlementRequest) GetAppId() string {
@@ -1104,7 +1356,7 @@ type DeleteEntitlementResponse struct {
 
 func (x *DeleteEntitlementResponse) Reset() {
 	*x = DeleteEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1368,7 @@ func (x *DeleteEntitlementResponse) String() string {
 func (*DeleteEntitlementResponse) ProtoMessage() {}
 
 func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1381,7 @@ func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 // ListEntitlementsRequest asks what can be held in an app.
@@ -1143,7 +1395,7 @@ type ListEntitlementsRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, appId, name, description, kind, ref,
-	// createTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// createTime, version, environmentId, risk. INVALID_ARGUMENT: FILTER_INVALID,
 	// FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
@@ -1156,7 +1408,7 @@ type ListEntitlementsRequest struct {
 
 func (x *ListEntitlementsRequest) Reset() {
 	*x = ListEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1420,7 @@ func (x *ListEntitlementsRequest) String() string {
 func (*ListEntitlementsRequest) ProtoMessage() {}
 
 func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1433,7 @@ func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListEntitlementsRequest) GetAppId() string {
@@ -1232,7 +1484,7 @@ type ListEntitlementsResponse struct {
 
 func (x *ListEntitlementsResponse) Reset() {
 	*x = ListEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1496,7 @@ func (x *ListEntitlementsResponse) String() string {
 func (*ListEntitlementsResponse) ProtoMessage() {}
 
 func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1509,7 @@ func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -1297,7 +1549,7 @@ type CreateRequestRequest struct {
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1561,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1574,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateRequestRequest) GetRequestId() string {
@@ -1378,7 +1630,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1642,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1655,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1424,7 +1676,7 @@ type PreviewRequestRequest struct {
 
 func (x *PreviewRequestRequest) Reset() {
 	*x = PreviewRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1688,7 @@ func (x *PreviewRequestRequest) String() string {
 func (*PreviewRequestRequest) ProtoMessage() {}
 
 func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1701,7 @@ func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
@@ -1470,7 +1722,7 @@ type PreviewRequestResponse struct {
 
 func (x *PreviewRequestResponse) Reset() {
 	*x = PreviewRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1734,7 @@ func (x *PreviewRequestResponse) String() string {
 func (*PreviewRequestResponse) ProtoMessage() {}
 
 func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1747,7 @@ func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PreviewRequestResponse) GetItems() []*PreviewItem {
@@ -1512,7 +1764,8 @@ type PreviewItem struct {
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
 	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
-	// NOT_COVERED_BY_FLOW or NOT_FOR_ONESELF; empty if it would be taken.
+	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED or NOT_FOR_ONESELF; empty
+	// if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	// Who would decide it. Unset if it would be refused, and while this cannot be looked
 	// up, which keeps nobody from asking.
@@ -1523,7 +1776,7 @@ type PreviewItem struct {
 
 func (x *PreviewItem) Reset() {
 	*x = PreviewItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1788,7 @@ func (x *PreviewItem) String() string {
 func (*PreviewItem) ProtoMessage() {}
 
 func (x *PreviewItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1801,7 @@ func (x *PreviewItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewItem.ProtoReflect.Descriptor instead.
 func (*PreviewItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PreviewItem) GetItem() *RequestItem {
@@ -1594,7 +1847,7 @@ type AssignAccessRequest struct {
 
 func (x *AssignAccessRequest) Reset() {
 	*x = AssignAccessRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1859,7 @@ func (x *AssignAccessRequest) String() string {
 func (*AssignAccessRequest) ProtoMessage() {}
 
 func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1872,7 @@ func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessRequest.ProtoReflect.Descriptor instead.
 func (*AssignAccessRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AssignAccessRequest) GetRequestId() string {
@@ -1670,7 +1923,7 @@ type AssignAccessResponse struct {
 
 func (x *AssignAccessResponse) Reset() {
 	*x = AssignAccessResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1935,7 @@ func (x *AssignAccessResponse) String() string {
 func (*AssignAccessResponse) ProtoMessage() {}
 
 func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1948,7 @@ func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessResponse.ProtoReflect.Descriptor instead.
 func (*AssignAccessResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AssignAccessResponse) GetRequests() []*Request {
@@ -1729,7 +1982,7 @@ type SkippedAssignment struct {
 
 func (x *SkippedAssignment) Reset() {
 	*x = SkippedAssignment{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1994,7 @@ func (x *SkippedAssignment) String() string {
 func (*SkippedAssignment) ProtoMessage() {}
 
 func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +2007,7 @@ func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedAssignment.ProtoReflect.Descriptor instead.
 func (*SkippedAssignment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SkippedAssignment) GetUserId() string {
@@ -1796,7 +2049,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +2061,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +2074,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PreviewAssignmentRequest) GetAssignment() *AssignAccessRequest {
@@ -1844,7 +2097,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +2109,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2122,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PreviewAssignmentResponse) GetApps() []*AssignmentApp {
@@ -1902,7 +2155,7 @@ type AssignmentApp struct {
 
 func (x *AssignmentApp) Reset() {
 	*x = AssignmentApp{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2167,7 @@ func (x *AssignmentApp) String() string {
 func (*AssignmentApp) ProtoMessage() {}
 
 func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2180,7 @@ func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentApp.ProtoReflect.Descriptor instead.
 func (*AssignmentApp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AssignmentApp) GetAppId() string {
@@ -1971,7 +2224,7 @@ type AssignmentItem struct {
 
 func (x *AssignmentItem) Reset() {
 	*x = AssignmentItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2236,7 @@ func (x *AssignmentItem) String() string {
 func (*AssignmentItem) ProtoMessage() {}
 
 func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2249,7 @@ func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentItem.ProtoReflect.Descriptor instead.
 func (*AssignmentItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AssignmentItem) GetUser() *v1.Person {
@@ -2045,7 +2298,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2310,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2323,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -2091,7 +2344,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2356,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2369,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -2160,7 +2413,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2425,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2438,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -2257,7 +2510,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2522,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2535,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -2312,7 +2565,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2577,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2590,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -2365,7 +2618,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2630,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2643,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -2415,7 +2668,7 @@ type GiveUpRequestRequest struct {
 
 func (x *GiveUpRequestRequest) Reset() {
 	*x = GiveUpRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2680,7 @@ func (x *GiveUpRequestRequest) String() string {
 func (*GiveUpRequestRequest) ProtoMessage() {}
 
 func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2693,7 @@ func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GiveUpRequestRequest) GetId() string {
@@ -2475,7 +2728,7 @@ type GiveUpRequestResponse struct {
 
 func (x *GiveUpRequestResponse) Reset() {
 	*x = GiveUpRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2740,7 @@ func (x *GiveUpRequestResponse) String() string {
 func (*GiveUpRequestResponse) ProtoMessage() {}
 
 func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2753,7 @@ func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GiveUpRequestResponse) GetRequest() *Request {
@@ -2529,7 +2782,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2541,7 +2794,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2554,7 +2807,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -2589,7 +2842,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2601,7 +2854,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2614,7 +2867,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -2648,7 +2901,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2913,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2926,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -2724,7 +2977,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2736,7 +2989,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2749,7 +3002,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2789,7 +3042,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2801,7 +3054,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2814,7 +3067,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -2865,7 +3118,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2877,7 +3130,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2890,7 +3143,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -2911,7 +3164,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\a\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -2931,7 +3184,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\x12 \n" +
 	"\fonly_by_flow\x18\x0e \x01(\bR\n" +
 	"onlyByFlow\x12,\n" +
-	"\x04icon\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x04icon\"}\n" +
+	"\x04icon\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x04icon\x12#\n" +
+	"\bcategory\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x182R\bcategory\x12&\n" +
+	"\x04tags\x18\x11 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\"\br\x06\x18(2\x02\\SR\x04tags\x12)\n" +
+	"\n" +
+	"sso_app_id\x18\x12 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bssoAppId\x12,\n" +
+	"\finstructions\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\finstructions\x12Q\n" +
+	"\rcatalog_state\x18\x14 \x01(\x0e2\".gatehouse.request.v1.CatalogStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\fcatalogState\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -2961,7 +3220,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
 	"end_access\x18\x03 \x01(\bR\tendAccess\"@\n" +
 	"\x11DeleteAppResponse\x12+\n" +
-	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x98\x02\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\xdd\x02\n" +
 	"\x18CreateEntitlementRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2970,9 +3229,25 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
 	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12C\n" +
+	"\x04risk\x18\a \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04risk\"`\n" +
 	"\x19CreateEntitlementResponse\x12C\n" +
-	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xa4\x01\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xbb\x01\n" +
+	"\x1eBatchCreateEntitlementsRequest\x12\x1f\n" +
+	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12L\n" +
+	"\brequests\x18\x02 \x03(\v2$.gatehouse.request.v1.NewEntitlementB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\brequests\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x86\x02\n" +
+	"\x0eNewEntitlement\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12G\n" +
+	"\x04kind\x18\x03 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
+	"\x03ref\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12C\n" +
+	"\x04risk\x18\x05 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04risk\"h\n" +
+	"\x1fBatchCreateEntitlementsResponse\x12E\n" +
+	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\"\xa4\x01\n" +
 	"\x18UpdateEntitlementRequest\x12K\n" +
 	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementB\x06\xbaH\x03\xc8\x01\x01R\ventitlement\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3112,8 +3387,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
-	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd7\n" +
-	"\n" +
+	"\x13REQUEST_VIEW_CLOSED\x10\x042\x9f\f\n" +
 	"\n" +
 	"AppService\x12y\n" +
 	"\tCreateApp\x12&.gatehouse.request.v1.CreateAppRequest\x1a'.gatehouse.request.v1.CreateAppResponse\"\x1b\xa2\xbb\x18\x04\n" +
@@ -3126,7 +3400,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\tUpdateApp\x12&.gatehouse.request.v1.UpdateAppRequest\x1a'.gatehouse.request.v1.UpdateAppResponse\"&\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12{\n" +
 	"\tDeleteApp\x12&.gatehouse.request.v1.DeleteAppRequest\x1a'.gatehouse.request.v1.DeleteAppResponse\"\x1d\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xc5\x01\n" +
+	"\x17BatchCreateEntitlements\x124.gatehouse.request.v1.BatchCreateEntitlementsRequest\x1a5.gatehouse.request.v1.BatchCreateEntitlementsResponse\"=\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/apps/{app_id}/entitlements:batchCreate\x12\xa7\x01\n" +
 	"\x11CreateEntitlement\x12..gatehouse.request.v1.CreateEntitlementRequest\x1a/.gatehouse.request.v1.CreateEntitlementResponse\"1\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xce\x01\n" +
 	"\x11UpdateEntitlement\x12..gatehouse.request.v1.UpdateEntitlementRequest\x1a/.gatehouse.request.v1.UpdateEntitlementResponse\"X\xa2\xbb\x18\x04\n" +
@@ -3174,158 +3450,171 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
-	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
-	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
-	(*CreateAppResponse)(nil),         // 2: gatehouse.request.v1.CreateAppResponse
-	(*GetAppRequest)(nil),             // 3: gatehouse.request.v1.GetAppRequest
-	(*GetAppResponse)(nil),            // 4: gatehouse.request.v1.GetAppResponse
-	(*ListAppsRequest)(nil),           // 5: gatehouse.request.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),          // 6: gatehouse.request.v1.ListAppsResponse
-	(*UpdateAppRequest)(nil),          // 7: gatehouse.request.v1.UpdateAppRequest
-	(*UpdateAppResponse)(nil),         // 8: gatehouse.request.v1.UpdateAppResponse
-	(*DeleteAppRequest)(nil),          // 9: gatehouse.request.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),         // 10: gatehouse.request.v1.DeleteAppResponse
-	(*CreateEntitlementRequest)(nil),  // 11: gatehouse.request.v1.CreateEntitlementRequest
-	(*CreateEntitlementResponse)(nil), // 12: gatehouse.request.v1.CreateEntitlementResponse
-	(*UpdateEntitlementRequest)(nil),  // 13: gatehouse.request.v1.UpdateEntitlementRequest
-	(*UpdateEntitlementResponse)(nil), // 14: gatehouse.request.v1.UpdateEntitlementResponse
-	(*DeleteEntitlementRequest)(nil),  // 15: gatehouse.request.v1.DeleteEntitlementRequest
-	(*DeleteEntitlementResponse)(nil), // 16: gatehouse.request.v1.DeleteEntitlementResponse
-	(*ListEntitlementsRequest)(nil),   // 17: gatehouse.request.v1.ListEntitlementsRequest
-	(*ListEntitlementsResponse)(nil),  // 18: gatehouse.request.v1.ListEntitlementsResponse
-	(*CreateRequestRequest)(nil),      // 19: gatehouse.request.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),     // 20: gatehouse.request.v1.CreateRequestResponse
-	(*PreviewRequestRequest)(nil),     // 21: gatehouse.request.v1.PreviewRequestRequest
-	(*PreviewRequestResponse)(nil),    // 22: gatehouse.request.v1.PreviewRequestResponse
-	(*PreviewItem)(nil),               // 23: gatehouse.request.v1.PreviewItem
-	(*AssignAccessRequest)(nil),       // 24: gatehouse.request.v1.AssignAccessRequest
-	(*AssignAccessResponse)(nil),      // 25: gatehouse.request.v1.AssignAccessResponse
-	(*SkippedAssignment)(nil),         // 26: gatehouse.request.v1.SkippedAssignment
-	(*PreviewAssignmentRequest)(nil),  // 27: gatehouse.request.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil), // 28: gatehouse.request.v1.PreviewAssignmentResponse
-	(*AssignmentApp)(nil),             // 29: gatehouse.request.v1.AssignmentApp
-	(*AssignmentItem)(nil),            // 30: gatehouse.request.v1.AssignmentItem
-	(*GetRequestRequest)(nil),         // 31: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),        // 32: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),       // 33: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),      // 34: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),      // 35: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),     // 36: gatehouse.request.v1.CancelRequestResponse
-	(*GiveUpRequestRequest)(nil),      // 37: gatehouse.request.v1.GiveUpRequestRequest
-	(*GiveUpRequestResponse)(nil),     // 38: gatehouse.request.v1.GiveUpRequestResponse
-	(*AddCommentRequest)(nil),         // 39: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 40: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 41: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 42: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 43: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 44: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 45: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 46: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),              // 47: gatehouse.request.v1.AccountAdoption
-	(*App)(nil),                       // 48: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 49: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 50: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 51: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 52: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
-	(*Request)(nil),                   // 54: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 55: gatehouse.request.v1.RequestItem
-	(*Route)(nil),                     // 56: gatehouse.request.v1.Route
-	(*v1.Person)(nil),                 // 57: gatehouse.identity.v1.Person
-	(RequestState)(0),                 // 58: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 59: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 60: gatehouse.request.v1.TimelineEntry
+	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
+	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
+	(*CreateAppResponse)(nil),               // 2: gatehouse.request.v1.CreateAppResponse
+	(*GetAppRequest)(nil),                   // 3: gatehouse.request.v1.GetAppRequest
+	(*GetAppResponse)(nil),                  // 4: gatehouse.request.v1.GetAppResponse
+	(*ListAppsRequest)(nil),                 // 5: gatehouse.request.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),                // 6: gatehouse.request.v1.ListAppsResponse
+	(*UpdateAppRequest)(nil),                // 7: gatehouse.request.v1.UpdateAppRequest
+	(*UpdateAppResponse)(nil),               // 8: gatehouse.request.v1.UpdateAppResponse
+	(*DeleteAppRequest)(nil),                // 9: gatehouse.request.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),               // 10: gatehouse.request.v1.DeleteAppResponse
+	(*CreateEntitlementRequest)(nil),        // 11: gatehouse.request.v1.CreateEntitlementRequest
+	(*CreateEntitlementResponse)(nil),       // 12: gatehouse.request.v1.CreateEntitlementResponse
+	(*BatchCreateEntitlementsRequest)(nil),  // 13: gatehouse.request.v1.BatchCreateEntitlementsRequest
+	(*NewEntitlement)(nil),                  // 14: gatehouse.request.v1.NewEntitlement
+	(*BatchCreateEntitlementsResponse)(nil), // 15: gatehouse.request.v1.BatchCreateEntitlementsResponse
+	(*UpdateEntitlementRequest)(nil),        // 16: gatehouse.request.v1.UpdateEntitlementRequest
+	(*UpdateEntitlementResponse)(nil),       // 17: gatehouse.request.v1.UpdateEntitlementResponse
+	(*DeleteEntitlementRequest)(nil),        // 18: gatehouse.request.v1.DeleteEntitlementRequest
+	(*DeleteEntitlementResponse)(nil),       // 19: gatehouse.request.v1.DeleteEntitlementResponse
+	(*ListEntitlementsRequest)(nil),         // 20: gatehouse.request.v1.ListEntitlementsRequest
+	(*ListEntitlementsResponse)(nil),        // 21: gatehouse.request.v1.ListEntitlementsResponse
+	(*CreateRequestRequest)(nil),            // 22: gatehouse.request.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),           // 23: gatehouse.request.v1.CreateRequestResponse
+	(*PreviewRequestRequest)(nil),           // 24: gatehouse.request.v1.PreviewRequestRequest
+	(*PreviewRequestResponse)(nil),          // 25: gatehouse.request.v1.PreviewRequestResponse
+	(*PreviewItem)(nil),                     // 26: gatehouse.request.v1.PreviewItem
+	(*AssignAccessRequest)(nil),             // 27: gatehouse.request.v1.AssignAccessRequest
+	(*AssignAccessResponse)(nil),            // 28: gatehouse.request.v1.AssignAccessResponse
+	(*SkippedAssignment)(nil),               // 29: gatehouse.request.v1.SkippedAssignment
+	(*PreviewAssignmentRequest)(nil),        // 30: gatehouse.request.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),       // 31: gatehouse.request.v1.PreviewAssignmentResponse
+	(*AssignmentApp)(nil),                   // 32: gatehouse.request.v1.AssignmentApp
+	(*AssignmentItem)(nil),                  // 33: gatehouse.request.v1.AssignmentItem
+	(*GetRequestRequest)(nil),               // 34: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),              // 35: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),             // 36: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),            // 37: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),            // 38: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),           // 39: gatehouse.request.v1.CancelRequestResponse
+	(*GiveUpRequestRequest)(nil),            // 40: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),           // 41: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),               // 42: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),              // 43: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),             // 44: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),            // 45: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),             // 46: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),            // 47: gatehouse.request.v1.ListTimelineResponse
+	(ProvisioningSupport)(0),                // 48: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 49: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 50: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 51: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 52: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 53: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),           // 54: google.protobuf.FieldMask
+	(EntitlementKind)(0),                    // 55: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),                    // 56: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),                        // 57: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),           // 58: google.protobuf.Timestamp
+	(*Request)(nil),                         // 59: gatehouse.request.v1.Request
+	(*RequestItem)(nil),                     // 60: gatehouse.request.v1.RequestItem
+	(*Route)(nil),                           // 61: gatehouse.request.v1.Route
+	(*v1.Person)(nil),                       // 62: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 63: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 64: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 65: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	45, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	46, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	47, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	48, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	49, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	48, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	48, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	48, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	50, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	48, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	48, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	51, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	49, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	49, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	50, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	49, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	49, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	52, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	53, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	54, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	19, // 20: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	23, // 21: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	55, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	56, // 23: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
-	53, // 24: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	54, // 25: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
-	26, // 26: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
-	24, // 27: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
-	29, // 28: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
-	30, // 29: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	45, // 30: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	57, // 31: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	55, // 32: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	54, // 33: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 34: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	58, // 35: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	54, // 36: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	54, // 37: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	54, // 38: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	59, // 39: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	59, // 40: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	60, // 41: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 42: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 43: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 44: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 45: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 46: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	11, // 47: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	13, // 48: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	15, // 49: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	17, // 50: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	19, // 51: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	21, // 52: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	24, // 53: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	27, // 54: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	31, // 55: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	33, // 56: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	35, // 57: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	37, // 58: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	39, // 59: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	41, // 60: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	43, // 61: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 62: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 63: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 64: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 65: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 66: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	12, // 67: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	14, // 68: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	16, // 69: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	18, // 70: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	20, // 71: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	22, // 72: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	25, // 73: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	28, // 74: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	32, // 75: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	34, // 76: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	36, // 77: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	38, // 78: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	40, // 79: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	42, // 80: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	44, // 81: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	62, // [62:82] is the sub-list for method output_type
-	42, // [42:62] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	48, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	49, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	50, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	51, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	52, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	53, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	52, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	52, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	52, // 8: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	54, // 9: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 10: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	52, // 11: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	55, // 12: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	56, // 13: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	53, // 14: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	14, // 15: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
+	55, // 16: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	56, // 17: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	53, // 18: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	53, // 19: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	54, // 20: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	53, // 21: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	53, // 22: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	57, // 23: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	58, // 24: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	59, // 25: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	22, // 26: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	26, // 27: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	60, // 28: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	61, // 29: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
+	58, // 30: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	59, // 31: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	29, // 32: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	27, // 33: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	32, // 34: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	33, // 35: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	48, // 36: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	62, // 37: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	60, // 38: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	59, // 39: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 40: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	63, // 41: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	59, // 42: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	59, // 43: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	59, // 44: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	64, // 45: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	64, // 46: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	65, // 47: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 48: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 49: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 50: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 51: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 52: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	13, // 53: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	11, // 54: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	16, // 55: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	18, // 56: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	20, // 57: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	22, // 58: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	24, // 59: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	27, // 60: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	30, // 61: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	34, // 62: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	36, // 63: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	38, // 64: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	40, // 65: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	42, // 66: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	44, // 67: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	46, // 68: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 69: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 70: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 71: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 72: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 73: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	15, // 74: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	12, // 75: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	17, // 76: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	19, // 77: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	21, // 78: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	23, // 79: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	25, // 80: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	28, // 81: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	31, // 82: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	35, // 83: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	37, // 84: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	39, // 85: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	41, // 86: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	43, // 87: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	45, // 88: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	47, // 89: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	69, // [69:90] is the sub-list for method output_type
+	48, // [48:69] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -3340,7 +3629,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   44,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -21,15 +21,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AppService_CreateApp_FullMethodName         = "/gatehouse.request.v1.AppService/CreateApp"
-	AppService_GetApp_FullMethodName            = "/gatehouse.request.v1.AppService/GetApp"
-	AppService_ListApps_FullMethodName          = "/gatehouse.request.v1.AppService/ListApps"
-	AppService_UpdateApp_FullMethodName         = "/gatehouse.request.v1.AppService/UpdateApp"
-	AppService_DeleteApp_FullMethodName         = "/gatehouse.request.v1.AppService/DeleteApp"
-	AppService_CreateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/CreateEntitlement"
-	AppService_UpdateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/UpdateEntitlement"
-	AppService_DeleteEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/DeleteEntitlement"
-	AppService_ListEntitlements_FullMethodName  = "/gatehouse.request.v1.AppService/ListEntitlements"
+	AppService_CreateApp_FullMethodName               = "/gatehouse.request.v1.AppService/CreateApp"
+	AppService_GetApp_FullMethodName                  = "/gatehouse.request.v1.AppService/GetApp"
+	AppService_ListApps_FullMethodName                = "/gatehouse.request.v1.AppService/ListApps"
+	AppService_UpdateApp_FullMethodName               = "/gatehouse.request.v1.AppService/UpdateApp"
+	AppService_DeleteApp_FullMethodName               = "/gatehouse.request.v1.AppService/DeleteApp"
+	AppService_BatchCreateEntitlements_FullMethodName = "/gatehouse.request.v1.AppService/BatchCreateEntitlements"
+	AppService_CreateEntitlement_FullMethodName       = "/gatehouse.request.v1.AppService/CreateEntitlement"
+	AppService_UpdateEntitlement_FullMethodName       = "/gatehouse.request.v1.AppService/UpdateEntitlement"
+	AppService_DeleteEntitlement_FullMethodName       = "/gatehouse.request.v1.AppService/DeleteEntitlement"
+	AppService_ListEntitlements_FullMethodName        = "/gatehouse.request.v1.AppService/ListEntitlements"
 )
 
 // AppServiceClient is the client API for AppService service.
@@ -47,7 +48,7 @@ type AppServiceClient interface {
 	// INTEGRATION_NOT_WORKING if the integration is unknown or its last test failed,
 	// INTEGRATION_READ_ONLY if it may only read.
 	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY; INTEGRATION_NOT_FOUND, of an
-	// app that is not automatic.
+	// app that is not automatic; SSO_APP_UNKNOWN, also for an app of another owner.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
@@ -63,19 +64,29 @@ type AppServiceClient interface {
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
 	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING, INTEGRATION_READ_ONLY.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND,
+	// SSO_APP_UNKNOWN; SSO_APP_CYCLE if the app would sit behind itself, also by way of
+	// others.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
 	// happened keeps its name. Who has access keeps nobody unseen: FAILED_PRECONDITION,
-	// APP_IN_USE (metadata grants and open_requests: how many) unless end_access is
-	// set. Then requests that are open for anything in it are cancelled, each as a
+	// APP_IN_USE (metadata grants and open_requests: how many, and apps_behind: how many apps
+	// sit behind it) unless end_access is set; the apps behind it then sit behind none. Then requests that are open for anything in it are cancelled, each as a
 	// whole, and grants are revoked in the ordinary way: accounts are removed or
 	// disabled as deprovisioning_action says, by the integration or by work items.
 	// What is approved at the same moment is revoked as well. NOT_FOUND:
 	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
 	DeleteApp(ctx context.Context, in *DeleteAppRequest, opts ...grpc.CallOption) (*DeleteAppResponse, error)
+	// BatchCreateEntitlements adds several at once, all of them or none, under the rules of
+	// CreateEntitlement; a field in an error is that of one of them, such as
+	// requests[2].ref. The app is asked for ten seconds at most in all: what it has not said
+	// of by then is taken.
+	// ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN, also by one before it. INVALID_ARGUMENT:
+	// NAME_EMPTY, REF_EMPTY, ENTITLEMENT_NOT_IN_APP, ENTITLEMENT_AMBIGUOUS. NOT_FOUND:
+	// APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION.
+	BatchCreateEntitlements(ctx context.Context, in *BatchCreateEntitlementsRequest, opts ...grpc.CallOption) (*BatchCreateEntitlementsResponse, error)
 	// CreateEntitlement adds something to be held in an app. If the app is automatic,
 	// the ref must not be empty, and the app is asked whether it has it; it is taken if
 	// the app does not say, or in time. ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN.
@@ -165,6 +176,16 @@ func (c *appServiceClient) DeleteApp(ctx context.Context, in *DeleteAppRequest, 
 	return out, nil
 }
 
+func (c *appServiceClient) BatchCreateEntitlements(ctx context.Context, in *BatchCreateEntitlementsRequest, opts ...grpc.CallOption) (*BatchCreateEntitlementsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchCreateEntitlementsResponse)
+	err := c.cc.Invoke(ctx, AppService_BatchCreateEntitlements_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateEntitlementResponse)
@@ -220,7 +241,7 @@ type AppServiceServer interface {
 	// INTEGRATION_NOT_WORKING if the integration is unknown or its last test failed,
 	// INTEGRATION_READ_ONLY if it may only read.
 	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY; INTEGRATION_NOT_FOUND, of an
-	// app that is not automatic.
+	// app that is not automatic; SSO_APP_UNKNOWN, also for an app of another owner.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
@@ -236,19 +257,29 @@ type AppServiceServer interface {
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
 	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING, INTEGRATION_READ_ONLY.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND,
+	// SSO_APP_UNKNOWN; SSO_APP_CYCLE if the app would sit behind itself, also by way of
+	// others.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
 	// happened keeps its name. Who has access keeps nobody unseen: FAILED_PRECONDITION,
-	// APP_IN_USE (metadata grants and open_requests: how many) unless end_access is
-	// set. Then requests that are open for anything in it are cancelled, each as a
+	// APP_IN_USE (metadata grants and open_requests: how many, and apps_behind: how many apps
+	// sit behind it) unless end_access is set; the apps behind it then sit behind none. Then requests that are open for anything in it are cancelled, each as a
 	// whole, and grants are revoked in the ordinary way: accounts are removed or
 	// disabled as deprovisioning_action says, by the integration or by work items.
 	// What is approved at the same moment is revoked as well. NOT_FOUND:
 	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
 	DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error)
+	// BatchCreateEntitlements adds several at once, all of them or none, under the rules of
+	// CreateEntitlement; a field in an error is that of one of them, such as
+	// requests[2].ref. The app is asked for ten seconds at most in all: what it has not said
+	// of by then is taken.
+	// ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN, also by one before it. INVALID_ARGUMENT:
+	// NAME_EMPTY, REF_EMPTY, ENTITLEMENT_NOT_IN_APP, ENTITLEMENT_AMBIGUOUS. NOT_FOUND:
+	// APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION.
+	BatchCreateEntitlements(context.Context, *BatchCreateEntitlementsRequest) (*BatchCreateEntitlementsResponse, error)
 	// CreateEntitlement adds something to be held in an app. If the app is automatic,
 	// the ref must not be empty, and the app is asked whether it has it; it is taken if
 	// the app does not say, or in time. ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN.
@@ -302,6 +333,9 @@ func (UnimplementedAppServiceServer) UpdateApp(context.Context, *UpdateAppReques
 }
 func (UnimplementedAppServiceServer) DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteApp not implemented")
+}
+func (UnimplementedAppServiceServer) BatchCreateEntitlements(context.Context, *BatchCreateEntitlementsRequest) (*BatchCreateEntitlementsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchCreateEntitlements not implemented")
 }
 func (UnimplementedAppServiceServer) CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateEntitlement not implemented")
@@ -426,6 +460,24 @@ func _AppService_DeleteApp_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_BatchCreateEntitlements_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchCreateEntitlementsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).BatchCreateEntitlements(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_BatchCreateEntitlements_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).BatchCreateEntitlements(ctx, req.(*BatchCreateEntitlementsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_CreateEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateEntitlementRequest)
 	if err := dec(in); err != nil {
@@ -526,6 +578,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AppService_DeleteApp_Handler,
 		},
 		{
+			MethodName: "BatchCreateEntitlements",
+			Handler:    _AppService_BatchCreateEntitlements_Handler,
+		},
+		{
 			MethodName: "CreateEntitlement",
 			Handler:    _AppService_CreateEntitlement_Handler,
 		},
@@ -575,7 +631,9 @@ type RequestServiceClient interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
-	// app is closed to what no flow covers),
+	// app is closed to what no flow covers), APP_UNLISTED (it is not in the catalog, and is
+	// given by admins), ENTITLEMENT_NOT_DESCRIBED (nobody has said what it opens; the field
+	// says which of the entitlements it is),
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	// Who makes requests for somebody else says the flow that decides each item
 	// (Flow.requesters); where it says nothing, and without a flow, their managers,
@@ -783,7 +841,9 @@ type RequestServiceServer interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
-	// app is closed to what no flow covers),
+	// app is closed to what no flow covers), APP_UNLISTED (it is not in the catalog, and is
+	// given by admins), ENTITLEMENT_NOT_DESCRIBED (nobody has said what it opens; the field
+	// says which of the entitlements it is),
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	// Who makes requests for somebody else says the flow that decides each item
 	// (Flow.requesters); where it says nothing, and without a flow, their managers,
