@@ -45,4 +45,5 @@ var examples = map[string]string{
 	"gatehouse.request.v1.RequestService.PreviewAssignment":                `{"assignment": {"userIds": ["ada@acme.example"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}}`,
 	"gatehouse.request.v1.RequestService.GiveUpRequest":                    `{"reason": "The app is away for good"}`,
 	"gatehouse.approval.v1.WorkingTimeService.UpdateWorkingTime":           `{"timeZone": "Europe/Berlin", "days": [{"day": "WEEKDAY_MONDAY", "windows": [{"from": "08:00", "to": "12:00"}, {"from": "13:00", "to": "17:00"}]}], "holidays": ["2026-12-25"]}`,
+	"gatehouse.approval.v1.TaskService.RemindReviewers":                    `{"itemIds": ["01890000-0000-7000-8000-000000000001"]}`,
 }

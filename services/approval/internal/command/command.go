@@ -50,6 +50,7 @@ func New(cfg Config) *Commands {
 	c.decisions = batch.New(c.decideTasks)
 	c.Due.Handle(matchUser, c.matchDue)
 	c.Due.Handle(flowWaited, c.waitedDue)
+	c.Due.Handle(approvalTime, c.timesDue)
 	return c
 }
 
@@ -89,6 +90,9 @@ func (c *Commands) save(ctx context.Context, tx *postgres.Tx, approvals ...loade
 				c.Log.Info("Approval ended", "organization_id", a.OrganizationID, "request_id", a.RequestID, "state", string(a.State))
 			})
 		}
+	}
+	if err := c.awaitTimes(tx, records); err != nil {
+		return err
 	}
 	return c.Store.Save(ctx, tx, records, events...)
 }

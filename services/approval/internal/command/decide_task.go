@@ -186,13 +186,13 @@ func (a loaded) waits(people *lifecycle.People) bool {
 }
 
 // expired reports whether a task was not decided and need not be any more: what is
-// asked for would have ended by now.
+// asked for would have ended by now, or it had to be decided before.
 func (a loaded) expired(taskID string) bool {
 	t := a.Task(taskID)
 	if t == nil {
 		return false
 	}
-	return t.State == lifecycle.TaskOpen && convert.Request(a.request).Passed(a.events.Time) || t.State == lifecycle.TaskCancelled && a.Expired
+	return a.TooLate(t, a.events.Time) || t.State == lifecycle.TaskOpen && convert.Request(a.request).Passed(a.events.Time) || t.State == lifecycle.TaskCancelled && a.Expired
 }
 
 // eligible reads the people of whom [lifecycle.Approval.Eligible] decides, and the

@@ -48,7 +48,7 @@ func taskError(err error) error {
 	case errors.Is(err, lifecycle.ErrIsParty):
 		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary, and who answers for them, do not decide the request")
 	case errors.Is(err, lifecycle.ErrExpired):
-		return apierr.Precondition(reasonExpired, "access was asked for until a time that has passed: nothing is left to decide")
+		return apierr.Precondition(reasonExpired, "access was asked for until a time that has passed, or had to be decided by one: nothing is left to decide")
 	case errors.Is(err, lifecycle.ErrNotEligible):
 		return apierr.Precondition(reasonNotEligible, "you are no longer among those who decide this; those who are will be asked")
 	case errors.As(err, &ended):

@@ -34,6 +34,7 @@ func (c *Commands) openReady(ctx context.Context, tx *postgres.Tx, people *lifec
 		if s.tasks, err = s.Open(s.step, s.resolution, newID, s.events.Time); err != nil {
 			return nil, err
 		}
+		s.Schedule(s.step, s.tasks, *people, s.events.Time)
 		if len(s.tasks) == 0 {
 			tx.AfterCommit(func() {
 				c.Log.Warn("Nobody can decide a step, it waits", "request_id", s.RequestID, "step", s.step.Position)
@@ -52,6 +53,9 @@ func (c *Commands) resolve(ctx context.Context, tx *postgres.Tx, people *lifecyc
 	organizationID := steps[0].OrganizationID
 	var named, substitutes store.PeopleQuery
 	for _, s := range steps {
+		if people.WorkingTime == nil {
+			named.WorkingTimeOf = append(named.WorkingTimeOf, s.EnvironmentID)
+		}
 		switch spec := s.step.Spec; spec.Reviewers {
 		case lifecycle.Manager:
 			// One who was read was read with all managers.

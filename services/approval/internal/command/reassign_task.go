@@ -60,7 +60,7 @@ func (c *Commands) reassignTask(ctx context.Context, s scope.Scope, r Reassignme
 			return itemsError(items)
 		}
 		people := store.NewPeople()
-		q := store.PeopleQuery{UserIDs: []string{r.ToID, r.By.ID}, ManagersOf: []string{a.Beneficiary.ID}}
+		q := store.PeopleQuery{UserIDs: []string{r.ToID, r.By.ID}, ManagersOf: []string{a.Beneficiary.ID}, WorkingTimeOf: []string{a.EnvironmentID}}
 		for _, t := range tasks {
 			if step := a.StepOf(t); step != nil {
 				q.AppIDs, q.GroupIDs = append(q.AppIDs, step.AppID), append(q.GroupIDs, step.Spec.GroupIDs...)
@@ -90,6 +90,7 @@ func (c *Commands) reassignTask(ctx context.Context, s scope.Scope, r Reassignme
 			if err != nil {
 				return reassignError(err, known)
 			}
+			a.Schedule(a.StepOf(added), []*lifecycle.Task{added}, *people, a.events.Time)
 			a.events.Reassigned(convert.UserActor(r.By), from, added, r.Reason)
 			if task == nil {
 				task = convert.Task(a.Approval, added, shown)

@@ -82,7 +82,7 @@ func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requ
 		return err
 	}
 	for _, s := range vacant {
-		if err := c.fill(a, s, removed, resumed); err != nil {
+		if err := c.fill(a, s, people, removed, resumed); err != nil {
 			return err
 		}
 	}
@@ -114,11 +114,12 @@ func (c *Commands) hold(ctx context.Context, tx *postgres.Tx, a loaded) error {
 // fill asks the reviewers that were found for a vacant step, instead of those
 // who were removed from it. In an approval that is resumed it is also said that there
 // are none.
-func (c *Commands) fill(a loaded, s *stepOf, removed []lifecycle.RemovedTask, resumed bool) error {
+func (c *Commands) fill(a loaded, s *stepOf, people *lifecycle.People, removed []lifecycle.RemovedTask, resumed bool) error {
 	added, err := a.Fill(s.step, s.resolution, newID, a.events.Time)
 	if err != nil {
 		return err
 	}
+	a.Schedule(s.step, added, *people, a.events.Time)
 	replaced := false
 	for _, r := range removed {
 		if r.Step != s.step {

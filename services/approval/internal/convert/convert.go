@@ -61,6 +61,7 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 		f.Unmatch = lifecycle.Unmatch(enum.Word(in.GetUnmatchAction()))
 	}
 	f.UnmatchAfter = in.GetUnmatchAfter().AsDuration()
+	f.DecideWithin = in.GetDecideWithin().AsDuration()
 	for _, k := range in.GetKinds() {
 		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
 	}
@@ -69,6 +70,7 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 			Name: s.GetName(), Reviewers: lifecycle.Reviewers(enum.Word(s.GetReviewers())),
 			UserIDs: plain(s.GetUserIds()), GroupIDs: plain(s.GetGroupIds()),
 			Need: lifecycle.Need(enum.Word(s.GetNeed())), NeedCount: int(s.GetNeedCount()),
+			RemindAfter: s.GetRemindAfter().AsDuration(), EscalateAfter: s.GetEscalateAfter().AsDuration(),
 		})
 	}
 	return f
@@ -116,6 +118,7 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 	if f.MaxDuration > 0 {
 		out.MaxDuration = durationpb.New(f.MaxDuration)
 	}
+	out.DecideWithin = duration(f.DecideWithin)
 	for _, k := range f.Kinds {
 		out.Kinds = append(out.Kinds, enum.Value[requestv1.RequestKind](string(k)))
 	}
@@ -123,9 +126,18 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 		out.Steps = append(out.Steps, &approvalv1.FlowStep{
 			Name: s.Name, Reviewers: enum.Value[approvalv1.ReviewerKind](string(s.Reviewers)), UserIds: s.UserIDs, GroupIds: s.GroupIDs,
 			Need: enum.Value[approvalv1.StepNeed](string(s.Need)), NeedCount: int32(s.NeedCount), //nolint:gosec // at most 100
+			RemindAfter: duration(s.RemindAfter), EscalateAfter: duration(s.EscalateAfter),
 		})
 	}
 	return out
+}
+
+// duration is a length of time to show; nil for none.
+func duration(d time.Duration) *durationpb.Duration {
+	if d <= 0 {
+		return nil
+	}
+	return durationpb.New(d)
 }
 
 // DeletedFlow is a flow that was deleted after this version, as copies take it: one
@@ -159,7 +171,7 @@ func Request(r *requestv1.Request) lifecycle.Request {
 
 // Submission is what names what must be known of a submitted request.
 func Submission(r *requestv1.Request) *store.Submission {
-	out := &store.Submission{RequestID: r.GetId(), RequesterID: r.GetRequester().GetUserId(), BeneficiaryID: r.GetBeneficiary().GetUserId()}
+	out := &store.Submission{RequestID: r.GetId(), EnvironmentID: r.GetEnvironmentId(), RequesterID: r.GetRequester().GetUserId(), BeneficiaryID: r.GetBeneficiary().GetUserId()}
 	apps := make(map[string]bool, len(r.GetItems()))
 	for _, it := range r.GetItems() {
 		apps[it.GetAppId()] = true
@@ -270,8 +282,12 @@ func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) 
 		Reviewer: Person(t.Reviewer), State: enum.Value[approvalv1.TaskState](string(t.State)), Substitution: t.Substitution, Comment: t.Comment,
 		CreateTime: Time(t.CreateTime), DecideTime: Time(t.EndTime), Request: request,
 	}
+	out.LastRemindedTime = Time(t.RemindedTime)
 	if s := a.StepOf(t); s != nil {
-		out.StepName = s.Spec.Name
+		out.StepName, out.DecideByTime = s.Spec.Name, Time(s.DecideBy)
+		if t.State == lifecycle.TaskOpen {
+			out.RemindTime, out.EscalateTime = Time(t.RemindTime), Time(s.EscalateTime)
+		}
 	}
 	return out
 }

@@ -213,6 +213,48 @@ func (e *Events) Reassigned(actor *eventv1.Actor, from, to *lifecycle.Task, reas
 	e.add(from.ID, m)
 }
 
+// Reminded says that reviewers are reminded of tasks, of those that they decide as one
+// once; in several events if they are many.
+func (e *Events) Reminded(actor *eventv1.Actor, tasks []*lifecycle.Task) {
+	var first []*lifecycle.Task
+	var shown []*approvalv1.Task
+	var items []string
+	for _, t := range tasks {
+		items = append(items, t.ItemID)
+		together := e.Approval.Together(t)
+		if slices.ContainsFunc(together, func(o *lifecycle.Task) bool { return slices.Contains(first, o) }) {
+			continue
+		}
+		first = append(first, t)
+		show := Task(e.Approval, t, nil)
+		for _, o := range together {
+			if slices.Contains(tasks, o) {
+				show.ItemIds = append(show.ItemIds, o.ItemID)
+			}
+		}
+		shown = append(shown, show)
+	}
+	for part := range slices.Chunk(shown, tasksInEvent) {
+		part[0].Request = e.Request
+		e.add(e.Approval.RequestID, &eventv1.TaskReminded{Context: e.context(actor, items...), RequestId: e.Approval.RequestID, Tasks: part})
+	}
+}
+
+// Escalated says that more people are asked in a step, or that there are none.
+func (e *Events) Escalated(s *lifecycle.Step, tasks []*lifecycle.Task, reason string) {
+	for {
+		m := &eventv1.ApprovalEscalated{
+			Context: e.context(SystemActor(), s.ItemID), RequestId: e.Approval.RequestID, ItemId: s.ItemID,
+			Step: position(s.Position), StepName: s.Spec.Name, Reason: reason,
+		}
+		m.Tasks, tasks = e.tasks(tasks, e.Request)
+		e.add(e.Approval.RequestID, m)
+		if len(tasks) == 0 {
+			return
+		}
+	}
+}
+
 // FlowChanged is the event of a flow that is new or has a new version.
 func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow) outbox.Event {
 	c := &eventv1.Context{Actor: actor, Version: int64(f.Version), EnvironmentId: f.EnvironmentID}

@@ -267,3 +267,22 @@ func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTas
 	}
 	return &approvalv1.ReassignTaskResponse{Task: t}, nil
 }
+
+func (s taskService) RemindReviewers(ctx context.Context, r *approvalv1.RemindReviewersRequest) (*approvalv1.RemindReviewersResponse, error) {
+	c := authz.Must(ctx)
+	requestID, err := id.Parse("request_id", r.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	items, err := itemIDs(r.GetItemIds())
+	if err != nil {
+		return nil, err
+	}
+	n, next, err := s.commands.RemindReviewers(ctx, c.Scope(), command.Reminding{
+		RequestID: requestID.String(), ItemIDs: items, By: person(c), AnyRequest: c.Administers(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.RemindReviewersResponse{RemindedCount: int32(n), NextTime: convert.Time(next)}, nil //nolint:gosec // people of one organization
+}

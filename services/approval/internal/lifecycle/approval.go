@@ -61,10 +61,13 @@ type Approval struct {
 	EndTime    time.Time // zero while open
 	// Held says that nobody is asked until the beneficiary is active again.
 	Held bool
-	// Expired says that it was cancelled because its request's end had passed.
+	// Expired says that it, or an item of it, was cancelled because its request's end had
+	// passed, or the time to decide it.
 	Expired bool
-	Steps   []*Step // by item, then position
-	Tasks   []*Task // in the order they were created
+	// AskedTime is when somebody last had the reviewers reminded; zero if nobody has.
+	AskedTime time.Time
+	Steps     []*Step // by item, then position
+	Tasks     []*Task // in the order they were created
 	// Refusal is why a new approval was cancelled or denied at once. Refused are the items
 	// of a new one that are cancelled, and Given those that nobody is asked about. That is
 	// said, and not stored.
@@ -102,6 +105,14 @@ type Step struct {
 	WhyVacant string
 	OpenTime  time.Time
 	EndTime   time.Time
+	// EscalateTime is when more people are asked; zero if that has been, or somebody is
+	// still to be asked at all. Escalated says that it has been.
+	EscalateTime time.Time
+	Escalated    bool
+	// DecideWithin is how long the item may wait, and DecideBy until when; zero without
+	// limit.
+	DecideWithin time.Duration
+	DecideBy     time.Time
 }
 
 // Task is one reviewer's decision in one step.
@@ -119,6 +130,12 @@ type Task struct {
 	EndTime    time.Time
 	// EndedBy is who ended the task; no ID for Gatehouse itself.
 	EndedBy Person
+	// RemindTime is when the reviewer is reminded; zero if that has been. RemindedTime is
+	// when they were last.
+	RemindTime   time.Time
+	RemindedTime time.Time
+	// Escalated says that the reviewer was asked because others had not decided in time.
+	Escalated bool
 	// Unsaved says that the task is new or has changed since it was loaded.
 	Unsaved bool
 }
@@ -137,9 +154,19 @@ var (
 	ErrCannotDecide = errors.New("cannot decide")
 	// ErrNotEligible says that the person was asked to decide, and would not be now.
 	ErrNotEligible = errors.New("no longer among those who decide")
-	// ErrExpired says that the end has passed that was asked for.
+	// ErrExpired says that the end has passed that was asked for, or the time to decide.
 	ErrExpired = errors.New("the end that was asked for has passed")
+	// ErrNobodyToRemind says that nobody has an open task.
+	ErrNobodyToRemind = errors.New("nobody has an open task")
 )
+
+// TooSoonError says that the reviewers were reminded a short while ago.
+type TooSoonError struct{ Next time.Time }
+
+// Error says from when on they may be reminded again.
+func (e *TooSoonError) Error() string {
+	return fmt.Sprintf("reviewers may be reminded again at %s", e.Next)
+}
 
 // EndedError says that a task is no longer open.
 type EndedError struct{ Task Task }
@@ -182,10 +209,14 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 			a.Automatic, a.Given = true, append(a.Given, Given{ItemID: it.ID, FlowID: f.ID, FlowVersion: f.Version})
 		}
 		for n, spec := range f.Steps {
-			a.Steps = append(a.Steps, &Step{
+			s := &Step{
 				ItemID: it.ID, AppID: it.AppID, Position: n + 1, FlowID: f.ID, FlowVersion: f.Version,
-				Spec: spec, State: StepPending,
-			})
+				Spec: spec, State: StepPending, DecideWithin: f.DecideWithin,
+			}
+			if f.DecideWithin > 0 {
+				s.DecideBy = request.submitted(now).Add(f.DecideWithin)
+			}
+			a.Steps = append(a.Steps, s)
 		}
 	}
 	if n := len(a.Refused); n > 0 && (n == len(request.Items) || request.Assigner != nil) {
@@ -471,9 +502,12 @@ func (s *Step) names(u User, p People) bool {
 }
 
 // manages reports whether somebody is above the beneficiary.
-func (a *Approval) manages(u User, p People) bool {
+func (a *Approval) manages(u User, p People) bool { return p.above(u, a.Beneficiary.ID) }
+
+// above reports whether somebody is above a user.
+func (p *People) above(u User, userID string) bool {
 	seen := map[string]bool{"": true} // the managers may be a circle
-	for at := p.Users[a.Beneficiary.ID].ManagerID; !seen[at]; at = p.Users[at].ManagerID {
+	for at := p.Users[userID].ManagerID; !seen[at]; at = p.Users[at].ManagerID {
 		if at == u.ID {
 			return true
 		}
@@ -494,6 +528,8 @@ func (a *Approval) Eligible(t *Task, p People) bool {
 		return false
 	case t.Given:
 		return a.stands(s, u, p)
+	case t.Escalated && a.aboveReviewers(s, u, p):
+		return true
 	}
 	app := p.Apps[s.AppID]
 	if u.Administers || slices.Contains(app.AdminIDs, u.ID) {
@@ -587,6 +623,11 @@ func (a *Approval) OpenTasks(s *Step) []*Task {
 		}
 	}
 	return out
+}
+
+// TasksOf returns all tasks of a step.
+func (a *Approval) TasksOf(s *Step) []*Task {
+	return slices.DeleteFunc(slices.Clone(a.Tasks), func(t *Task) bool { return !t.of(s) })
 }
 
 // StepOf returns the step of a task.

@@ -41,6 +41,10 @@ type StepSpec struct {
 	GroupIDs  []string  `json:"group_ids,omitempty"`
 	Need      Need      `json:"need"`
 	NeedCount int       `json:"need_count,omitempty"`
+	// RemindAfter and EscalateAfter are after how much working time reviewers who have not
+	// decided are reminded, and more people asked; 0: after the default.
+	RemindAfter   time.Duration `json:"remind_after,omitempty"`
+	EscalateAfter time.Duration `json:"escalate_after,omitempty"`
 }
 
 // Flow is one version of a flow. It is stored under the names in the tags.
@@ -60,6 +64,8 @@ type Flow struct {
 	// UnmatchAfter is how long a join-flow waits before it does that: who comes to match
 	// again within it loses nothing.
 	UnmatchAfter time.Duration `json:"unmatch_after,omitempty"`
+	// DecideWithin is how long an item may wait for its decisions; 0: without limit.
+	DecideWithin time.Duration `json:"decide_within,omitempty"`
 }
 
 // Unmatch is what a join-flow does for whom it is not for any more.
@@ -125,6 +131,14 @@ type Request struct {
 // Passed reports whether the access that is asked for would have ended by now.
 func (r Request) Passed(now time.Time) bool {
 	return r.Kind == Grant && !r.Until.IsZero() && !r.Until.After(now)
+}
+
+// submitted is when the request was made.
+func (r Request) submitted(now time.Time) time.Time {
+	if r.CreateTime.IsZero() {
+		return now
+	}
+	return r.CreateTime
 }
 
 // Parties are those whom a request concerns.

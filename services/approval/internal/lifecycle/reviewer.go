@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reviewers is how the reviewers of a step are found.
@@ -94,6 +95,9 @@ type People struct {
 	// Admins are admins and IT admins, those of environments and those of the
 	// organization, who come last.
 	Admins []User
+	// WorkingTime is the moment at which some working time has passed since another, in an
+	// environment or the organization. Nil if it was not read: then nothing is due.
+	WorkingTime func(environmentID string, since time.Time, d time.Duration) time.Time
 }
 
 // Reviewer is who is to decide, and why, if it is not whom the step names.

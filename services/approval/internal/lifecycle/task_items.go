@@ -10,7 +10,15 @@ import (
 // Rule names what decides a step, apart from its item: steps with the same one ask for
 // the same in the same way.
 func (s *Step) Rule() string {
-	return fmt.Sprintf("%s/%d/%d/%v", s.FlowID, s.FlowVersion, s.Position, s.Spec)
+	// What came later is said by the flow's version, or is the same for all.
+	spec := struct {
+		Name              string
+		Reviewers         Reviewers
+		UserIDs, GroupIDs []string
+		Need              Need
+		NeedCount         int
+	}{s.Spec.Name, s.Spec.Reviewers, s.Spec.UserIDs, s.Spec.GroupIDs, s.Spec.Need, s.Spec.NeedCount}
+	return fmt.Sprintf("%s/%d/%d/%v", s.FlowID, s.FlowVersion, s.Position, spec)
 }
 
 // Together returns the tasks that one person decides as one with a task: of the same

@@ -39,6 +39,8 @@ type Record struct {
 	Request []byte
 	// Version counts the events of the approval.
 	Version int64
+	// NextTimeSaved is when the approval is looked at next; zero if it is not.
+	NextTimeSaved time.Time
 	// WaitsFor is the beneficiary if nobody is to be asked while they are not active;
 	// it is written with a new approval.
 	WaitsFor string

@@ -31,27 +31,35 @@ const (
 	fieldAccountable protowire.Number = 11
 	fieldHeld        protowire.Number = 12
 	fieldExpired     protowire.Number = 13
+	fieldNextTime    protowire.Number = 14
+	fieldAskedTime   protowire.Number = 15
 
 	personID    protowire.Number = 1
 	personName  protowire.Number = 2
 	personEmail protowire.Number = 3
 
-	stepItemID      protowire.Number = 1
-	stepAppID       protowire.Number = 2
-	stepPosition    protowire.Number = 3
-	stepFlowID      protowire.Number = 4
-	stepFlowVersion protowire.Number = 5
-	stepName        protowire.Number = 6
-	stepReviewers   protowire.Number = 7
-	stepUserID      protowire.Number = 8
-	stepGroupID     protowire.Number = 9
-	stepNeed        protowire.Number = 10
-	stepNeedCount   protowire.Number = 11
-	stepState       protowire.Number = 12
-	stepNeeded      protowire.Number = 13
-	stepVacant      protowire.Number = 14
-	stepOpenTime    protowire.Number = 15
-	stepEndTime     protowire.Number = 16
+	stepItemID        protowire.Number = 1
+	stepAppID         protowire.Number = 2
+	stepPosition      protowire.Number = 3
+	stepFlowID        protowire.Number = 4
+	stepFlowVersion   protowire.Number = 5
+	stepName          protowire.Number = 6
+	stepReviewers     protowire.Number = 7
+	stepUserID        protowire.Number = 8
+	stepGroupID       protowire.Number = 9
+	stepNeed          protowire.Number = 10
+	stepNeedCount     protowire.Number = 11
+	stepState         protowire.Number = 12
+	stepNeeded        protowire.Number = 13
+	stepVacant        protowire.Number = 14
+	stepOpenTime      protowire.Number = 15
+	stepEndTime       protowire.Number = 16
+	stepRemindAfter   protowire.Number = 30
+	stepEscalateAfter protowire.Number = 31
+	stepEscalateTime  protowire.Number = 32
+	stepEscalated     protowire.Number = 33
+	stepDecideWithin  protowire.Number = 34
+	stepDecideBy      protowire.Number = 35
 
 	taskID           protowire.Number = 1
 	taskItemID       protowire.Number = 2
@@ -64,6 +72,9 @@ const (
 	taskEndTime      protowire.Number = 9
 	taskEndedBy      protowire.Number = 10
 	taskGiven        protowire.Number = 11
+	taskRemindTime   protowire.Number = 20
+	taskRemindedTime protowire.Number = 21
+	taskEscalated    protowire.Number = 22
 )
 
 // encode gives the column data of a record.
@@ -82,6 +93,8 @@ func encode(r *Record) ([]byte, error) {
 	e.time(fieldEndTime, r.EndTime)
 	e.boolean(fieldHeld, r.Held)
 	e.boolean(fieldExpired, r.Expired)
+	e.time(fieldNextTime, r.NextTimeSaved)
+	e.time(fieldAskedTime, r.AskedTime)
 	for _, s := range r.Steps {
 		e.message(fieldStep, func(e *encoder) {
 			e.id(stepItemID, s.ItemID)
@@ -104,6 +117,12 @@ func encode(r *Record) ([]byte, error) {
 			e.boolean(stepVacant, s.Vacant)
 			e.time(stepOpenTime, s.OpenTime)
 			e.time(stepEndTime, s.EndTime)
+			e.number(stepRemindAfter, int64(s.Spec.RemindAfter))
+			e.number(stepEscalateAfter, int64(s.Spec.EscalateAfter))
+			e.time(stepEscalateTime, s.EscalateTime)
+			e.boolean(stepEscalated, s.Escalated)
+			e.number(stepDecideWithin, int64(s.DecideWithin))
+			e.time(stepDecideBy, s.DecideBy)
 		})
 	}
 	for _, t := range r.Tasks {
@@ -119,6 +138,9 @@ func encode(r *Record) ([]byte, error) {
 			e.time(taskEndTime, t.EndTime)
 			e.person(taskEndedBy, t.EndedBy)
 			e.boolean(taskGiven, t.Given)
+			e.time(taskRemindTime, t.RemindTime)
+			e.time(taskRemindedTime, t.RemindedTime)
+			e.boolean(taskEscalated, t.Escalated)
 		})
 	}
 	if e.err != nil {
@@ -151,6 +173,10 @@ func decode(data []byte, r *Record) error {
 			r.Held = v.boolean()
 		case fieldExpired:
 			r.Expired = v.boolean()
+		case fieldNextTime:
+			r.NextTimeSaved = v.time()
+		case fieldAskedTime:
+			r.AskedTime = v.time()
 		case fieldStep:
 			var s *lifecycle.Step
 			s, err = decodeStep(v.bytes)
@@ -211,6 +237,18 @@ func decodeStep(data []byte) (*lifecycle.Step, error) {
 			s.OpenTime = v.time()
 		case stepEndTime:
 			s.EndTime = v.time()
+		case stepRemindAfter:
+			s.Spec.RemindAfter = time.Duration(v.number())
+		case stepEscalateAfter:
+			s.Spec.EscalateAfter = time.Duration(v.number())
+		case stepEscalateTime:
+			s.EscalateTime = v.time()
+		case stepEscalated:
+			s.Escalated = v.boolean()
+		case stepDecideWithin:
+			s.DecideWithin = time.Duration(v.number())
+		case stepDecideBy:
+			s.DecideBy = v.time()
 		}
 		return err
 	})
@@ -242,6 +280,12 @@ func decodeTask(data []byte) (*lifecycle.Task, error) {
 			t.EndedBy, err = v.person()
 		case taskGiven:
 			t.Given = v.boolean()
+		case taskRemindTime:
+			t.RemindTime = v.time()
+		case taskRemindedTime:
+			t.RemindedTime = v.time()
+		case taskEscalated:
+			t.Escalated = v.boolean()
 		}
 		return err
 	})

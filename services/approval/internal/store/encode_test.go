@@ -82,6 +82,8 @@ func draw(t *rapid.T, v reflect.Value) {
 		v.SetString(rapid.String().Draw(t, "text"))
 	case reflect.Bool:
 		v.SetBool(rapid.Bool().Draw(t, "bool"))
+	case reflect.Int64:
+		v.SetInt(rapid.Int64().Draw(t, "number"))
 	case reflect.Int, reflect.Int32:
 		v.SetInt(int64(rapid.Int32().Draw(t, "number")))
 	default:

@@ -27,6 +27,9 @@ type PeopleQuery struct {
 	// and those of the environments named.
 	Admins         bool
 	EnvironmentIDs []string
+	// WorkingTimeOf are the environments, or an empty id for the organization, of which it
+	// is read when people work.
+	WorkingTimeOf []string
 }
 
 // AddEligibility adds whom [lifecycle.Approval.Eligible] asks for of a task, and the
@@ -40,6 +43,11 @@ func (q *PeopleQuery) AddEligibility(a *lifecycle.Approval, taskID string) {
 	q.UserIDs, q.AppIDs = append(q.UserIDs, t.Reviewer.ID, a.Beneficiary.ID), append(q.AppIDs, s.AppID)
 	if len(s.Spec.GroupIDs) > 0 {
 		q.GroupsOf = append(q.GroupsOf, t.Reviewer.ID)
+	}
+	if t.Escalated {
+		for _, o := range a.TasksOf(s) {
+			q.ManagersOf = append(q.ManagersOf, o.Reviewer.ID)
+		}
 	}
 	if t.Given || s.Spec.Reviewers == lifecycle.Manager {
 		q.ManagersOf = append(q.ManagersOf, a.Beneficiary.ID)
@@ -152,6 +160,9 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 			return err
 		})
 	}
+	if len(q.WorkingTimeOf) > 0 {
+		queueWorkingTime(b, people, organizationID, q.WorkingTimeOf)
+	}
 	if b.Len() == 0 {
 		return nil
 	}
@@ -221,6 +232,13 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 		})
 		return err
 	})
+}
+
+// queueWorkingTime reads when people work in environments, and in the organization.
+func queueWorkingTime(b *pgx.Batch, people *lifecycle.People, organizationID uuid.UUID, environmentIDs []string) {
+	c := &Calendars{}
+	c.queue(b, organizationID, environmentIDs)
+	people.WorkingTime = c.Add
 }
 
 // collectGroups reads selectGroups into the groups by user.

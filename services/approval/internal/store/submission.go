@@ -15,6 +15,7 @@ import (
 // it, and what is.
 type Submission struct {
 	RequestID     string // empty if it is not submitted, but looked at
+	EnvironmentID string // empty if the organization's own
 	RequesterID   string // empty if a join-flow requested
 	BeneficiaryID string
 	AppIDs        []string
@@ -82,7 +83,7 @@ select id, version from flow where organization_id = $1 and trigger = 'request' 
 func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, list []*Submission) (*lifecycle.People, error) {
 	people := NewPeople()
 	byRequest := make(map[string]*Submission, len(list))
-	var ids, parties, beneficiaries, apps []string
+	var ids, parties, beneficiaries, apps, environments []string
 	var joined []FlowVersion
 	var assigners, given []string
 	for _, in := range list {
@@ -91,7 +92,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		if in.RequestID != "" {
 			ids = append(ids, in.RequestID)
 		}
-		parties = append(parties, in.parties()...)
+		parties, environments = append(parties, in.parties()...), append(environments, in.EnvironmentID)
 		if in.JoinFlow != nil {
 			joined = append(joined, *in.JoinFlow)
 		}
@@ -159,6 +160,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	groups := make(map[string][]string)
 	b.Queue(selectGroups, beneficiaries).Query(collectGroups(groups))
 	queueApps(b, people, unique(apps))
+	queueWorkingTime(b, people, organizationID, environments)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("load submitted requests: %w", err)
 	}

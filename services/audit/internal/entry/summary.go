@@ -348,6 +348,14 @@ func approvalSummaries(w summaries) {
 	on(w, func(m *eventv1.ApprovalCancelled) string {
 		return "What was not decided yet ended, as the request was cancelled" + colon(m.GetReason())
 	})
+	on(w, func(m *eventv1.TaskReminded) string { return "Reminded to decide: " + reviewers(m.GetTasks()) })
+	on(w, func(m *eventv1.ApprovalEscalated) string {
+		s := step(m.GetStepName()) + " was " + m.GetReason()
+		if len(m.GetTasks()) > 0 {
+			s += "; also asked: " + reviewers(m.GetTasks())
+		}
+		return s
+	})
 	on(w, func(m *eventv1.TaskReassigned) string {
 		s := person(m.GetFrom().GetReviewer()) + "'s decision at " + lower(step(m.GetFrom().GetStepName()))
 		if m.GetTo() == nil {
@@ -355,6 +363,17 @@ func approvalSummaries(w summaries) {
 		}
 		return s + " was given to " + person(m.GetTo().GetReviewer()) + colon(m.GetReason())
 	})
+}
+
+// reviewers names those of tasks.
+func reviewers(tasks []*approvalv1.Task) string {
+	names := make([]string, 0, len(tasks))
+	for _, t := range tasks {
+		if n := person(t.GetReviewer()); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return list(names)
 }
 
 func granted(m *eventv1.ApprovalGranted) string {

@@ -20,7 +20,7 @@ import (
 func AppliedEvents() []proto.Message {
 	return []proto.Message{
 		(*eventv1.ApprovalRequested)(nil), (*eventv1.ApprovalDecided)(nil), (*eventv1.ApprovalGranted)(nil),
-		(*eventv1.ApprovalDenied)(nil), (*eventv1.ApprovalCancelled)(nil), (*eventv1.TaskReassigned)(nil),
+		(*eventv1.ApprovalDenied)(nil), (*eventv1.ApprovalCancelled)(nil), (*eventv1.TaskReassigned)(nil), (*eventv1.TaskReminded)(nil), (*eventv1.ApprovalEscalated)(nil),
 		(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantHeld)(nil), (*eventv1.GrantExpiring)(nil),
 		(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil), (*eventv1.GrantReopened)(nil), (*eventv1.RevocationCompleted)(nil), (*eventv1.RevocationReopened)(nil),
 		(*eventv1.WorkItemOpened)(nil), (*eventv1.WorkItemResolved)(nil), (*eventv1.WorkItemCancelled)(nil),

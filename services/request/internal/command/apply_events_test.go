@@ -344,6 +344,10 @@ func (n *emitter) life(r *requestv1.Request) {
 		Context: about(r), From: &approvalv1.Task{RequestId: r.GetId(), Reviewer: pia},
 		To: &approvalv1.Task{Reviewer: r.GetBeneficiary()}, Reason: "knows better",
 	})
+	n.emit(&eventv1.TaskReminded{Context: about(r), RequestId: r.GetId(), Tasks: []*approvalv1.Task{{Reviewer: pia}}})
+	n.emit(&eventv1.ApprovalEscalated{
+		Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Step: 1, StepName: "Manager", Tasks: []*approvalv1.Task{{Reviewer: r.GetBeneficiary()}},
+	})
 	n.granted(r, 3)
 	for item := range r.GetItems() {
 		item := n.given(r, item)
@@ -515,8 +519,8 @@ func TestLivesAtOnce(t *testing.T) {
 					}
 				}
 				for q, want := range map[string]int{
-					// 14 of each, and the first has a share in one of each other's.
-					`select count(*) from timeline_entry`:                                    14*lives + lives - 1,
+					// 16 of each, and the first has a share in one of each other's.
+					`select count(*) from timeline_entry`:                                    16*lives + lives - 1,
 					`select count(*) from timeline_entry where event = 'request.closed'`:     lives,
 					`select count(*) from grant_copy where state = 'active' and version = 3`: 2 * lives,
 					`select count(*) from reviewer`:                                          3 * lives,

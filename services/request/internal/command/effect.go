@@ -77,6 +77,10 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.cancelled(m, &identityv1.Person{UserId: convert.ActorUser(actor), DisplayName: actor.GetDisplayName()})
 	case *eventv1.TaskReassigned:
 		e.taskReassigned(m)
+	case *eventv1.TaskReminded:
+		e.reminded(m)
+	case *eventv1.ApprovalEscalated:
+		e.escalated(m)
 	case *eventv1.GrantCreated:
 		e.copyGrant(m.GetGrant(), "Being put in place: "+what(m.GetGrant()))
 	case *eventv1.GrantActivated:
@@ -363,6 +367,24 @@ func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
 	}
 	e.change = e.vacancy(m.GetFrom().GetItemId(), m.GetVacancy(), m.GetContext())
 	e.about(m.GetFrom().GetRequestId(), "Reassigned from "+m.GetFrom().GetReviewer().GetDisplayName()+" to "+to+": "+m.GetReason())
+}
+
+func (e *reader) reminded(m *eventv1.TaskReminded) {
+	names := make([]string, 0, len(m.GetTasks()))
+	for _, t := range m.GetTasks() {
+		if n := t.GetReviewer().GetDisplayName(); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	e.about(m.GetRequestId(), "Reminded "+strings.Join(names, ", "))
+}
+
+func (e *reader) escalated(m *eventv1.ApprovalEscalated) {
+	text := fmt.Sprintf("Step %d, %s, escalated: %s", m.GetStep(), m.GetStepName(), m.GetReason())
+	if len(m.GetTasks()) > 0 {
+		text = "Escalated: step " + e.asked(m.GetStep(), m.GetStepName(), m.GetTasks())
+	}
+	e.about(m.GetRequestId(), text)
 }
 
 // copyGrant applies a grant.

@@ -685,7 +685,13 @@ type FlowStep struct {
 	// How many must approve.
 	Need StepNeed `protobuf:"varint,5,opt,name=need,proto3,enum=gatehouse.approval.v1.StepNeed" json:"need,omitempty"`
 	// For STEP_NEED_COUNT, 1 to 100.
-	NeedCount     int32 `protobuf:"varint,6,opt,name=need_count,json=needCount,proto3" json:"need_count,omitempty"`
+	NeedCount int32 `protobuf:"varint,6,opt,name=need_count,json=needCount,proto3" json:"need_count,omitempty"`
+	// After how much working time reviewers who have not decided are reminded, once; 720
+	// hours at most. Unset or 0: 8 hours.
+	RemindAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=remind_after,json=remindAfter,proto3" json:"remind_after,omitempty"`
+	// After how much working time more people are asked, once, if the step is not decided:
+	// the managers of those who have not; 720 hours at most. Unset or 0: 24 hours.
+	EscalateAfter *durationpb.Duration `protobuf:"bytes,8,opt,name=escalate_after,json=escalateAfter,proto3" json:"escalate_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -762,6 +768,20 @@ func (x *FlowStep) GetNeedCount() int32 {
 	return 0
 }
 
+func (x *FlowStep) GetRemindAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RemindAfter
+	}
+	return nil
+}
+
+func (x *FlowStep) GetEscalateAfter() *durationpb.Duration {
+	if x != nil {
+		return x.EscalateAfter
+	}
+	return nil
+}
+
 // Flow says who must approve what, in which order. The steps apply to each
 // item of a request for itself; the request is approved when all items are.
 type Flow struct {
@@ -834,7 +854,11 @@ type Flow struct {
 	// takes them out of the first before it puts them into the second. Unset: it does not
 	// wait. It counts from when the person ceased to match, by whatever change, and does
 	// not hold up what becomes of people who leave or are suspended.
-	UnmatchAfter  *durationpb.Duration `protobuf:"bytes,25,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	UnmatchAfter *durationpb.Duration `protobuf:"bytes,25,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	// How long an item may wait for its decisions, from when its request was submitted, by
+	// the calendar and not by working time. One that is not decided by then is cancelled as
+	// one whose end has passed. Unset: without limit.
+	DecideWithin  *durationpb.Duration `protobuf:"bytes,40,opt,name=decide_within,json=decideWithin,proto3" json:"decide_within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1037,6 +1061,13 @@ func (x *Flow) GetUnmatchAfter() *durationpb.Duration {
 	return nil
 }
 
+func (x *Flow) GetDecideWithin() *durationpb.Duration {
+	if x != nil {
+		return x.DecideWithin
+	}
+	return nil
+}
+
 // Task is one reviewer's pending decision in one step of a request's approval.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1069,7 +1100,16 @@ type Task struct {
 	// Ids of the items that it is about: item_id, and those of the request that the
 	// same reviewer decides by the same step of the same flow and that are in the same
 	// state. Unset in events, which are about item_id alone.
-	ItemIds       []string `protobuf:"bytes,13,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	ItemIds []string `protobuf:"bytes,13,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// When its reviewer was last reminded of it; unset if never.
+	LastRemindedTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=last_reminded_time,json=lastRemindedTime,proto3" json:"last_reminded_time,omitempty"`
+	// When its reviewer will be reminded; unset if that has been or it is not open.
+	RemindTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=remind_time,json=remindTime,proto3" json:"remind_time,omitempty"`
+	// When more people will be asked unless the step is decided by then; unset if that has
+	// been or it is not open.
+	EscalateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=escalate_time,json=escalateTime,proto3" json:"escalate_time,omitempty"`
+	// By when it must be decided; unset without limit.
+	DecideByTime  *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=decide_by_time,json=decideByTime,proto3" json:"decide_by_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1195,6 +1235,34 @@ func (x *Task) GetItemIds() []string {
 	return nil
 }
 
+func (x *Task) GetLastRemindedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRemindedTime
+	}
+	return nil
+}
+
+func (x *Task) GetRemindTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RemindTime
+	}
+	return nil
+}
+
+func (x *Task) GetEscalateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EscalateTime
+	}
+	return nil
+}
+
+func (x *Task) GetDecideByTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecideByTime
+	}
+	return nil
+}
+
 var File_gatehouse_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
@@ -1216,7 +1284,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x06admins\x18\x04 \x01(\bR\x06admins\x12\x1a\n" +
 	"\beveryone\x18\x05 \x01(\bR\beveryone\x12,\n" +
 	"\tgroup_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12.\n" +
-	"\buser_ids\x18\a \x03(\tB\x13\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\xc5\x02\n" +
+	"\buser_ids\x18\a \x03(\tB\x13\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\xe7\x03\n" +
 	"\bFlowStep\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12M\n" +
 	"\treviewers\x18\x02 \x01(\x0e2#.gatehouse.approval.v1.ReviewerKindB\n" +
@@ -1226,7 +1294,9 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xd0\b\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\x12M\n" +
+	"\fremind_after\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\vremindAfter\x12Q\n" +
+	"\x0eescalate_after\x18\b \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\rescalateAfter\"\x90\t\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1258,7 +1328,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\ronly_audience\x18\x16 \x01(\bR\fonlyAudience\x12\x19\n" +
 	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\x12K\n" +
 	"\x0eunmatch_action\x18\x18 \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\runmatchAction\x12>\n" +
-	"\runmatch_after\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\funmatchAfter\"\xfe\x03\n" +
+	"\runmatch_after\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\funmatchAfter\x12>\n" +
+	"\rdecide_within\x18( \x01(\v2\x19.google.protobuf.DurationR\fdecideWithin\"\x88\x06\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1276,7 +1347,12 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\vdecide_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x127\n" +
 	"\arequest\x18\f \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12\x19\n" +
-	"\bitem_ids\x18\r \x03(\tR\aitemIds*\\\n" +
+	"\bitem_ids\x18\r \x03(\tR\aitemIds\x12H\n" +
+	"\x12last_reminded_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x10lastRemindedTime\x12;\n" +
+	"\vremind_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"remindTime\x12?\n" +
+	"\rescalate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\fescalateTime\x12@\n" +
+	"\x0edecide_by_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\fdecideByTime*\\\n" +
 	"\vFlowTrigger\x12\x1c\n" +
 	"\x18FLOW_TRIGGER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FLOW_TRIGGER_REQUEST\x10\x01\x12\x15\n" +
@@ -1343,8 +1419,8 @@ var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(*FlowStep)(nil),              // 10: gatehouse.approval.v1.FlowStep
 	(*Flow)(nil),                  // 11: gatehouse.approval.v1.Flow
 	(*Task)(nil),                  // 12: gatehouse.approval.v1.Task
-	(v1.RequestKind)(0),           // 13: gatehouse.request.v1.RequestKind
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(v1.RequestKind)(0),           // 14: gatehouse.request.v1.RequestKind
 	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 	(*v11.Person)(nil),            // 16: gatehouse.identity.v1.Person
 	(*v1.Request)(nil),            // 17: gatehouse.request.v1.Request
@@ -1352,28 +1428,35 @@ var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
 	4,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
 	5,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
-	0,  // 2: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	13, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	8,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
-	10, // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
-	14, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
-	15, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
-	15, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	15, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
-	1,  // 12: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	14, // 13: gatehouse.approval.v1.Flow.unmatch_after:type_name -> google.protobuf.Duration
-	16, // 14: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	6,  // 15: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	15, // 16: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	15, // 17: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	17, // 18: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 2: gatehouse.approval.v1.FlowStep.remind_after:type_name -> google.protobuf.Duration
+	13, // 3: gatehouse.approval.v1.FlowStep.escalate_after:type_name -> google.protobuf.Duration
+	0,  // 4: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	14, // 5: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 6: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	8,  // 7: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
+	10, // 8: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
+	13, // 9: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
+	15, // 10: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
+	15, // 11: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 12: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	15, // 13: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
+	1,  // 14: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	13, // 15: gatehouse.approval.v1.Flow.unmatch_after:type_name -> google.protobuf.Duration
+	13, // 16: gatehouse.approval.v1.Flow.decide_within:type_name -> google.protobuf.Duration
+	16, // 17: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	6,  // 18: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	15, // 19: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	15, // 20: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	17, // 21: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	15, // 22: gatehouse.approval.v1.Task.last_reminded_time:type_name -> google.protobuf.Timestamp
+	15, // 23: gatehouse.approval.v1.Task.remind_time:type_name -> google.protobuf.Timestamp
+	15, // 24: gatehouse.approval.v1.Task.escalate_time:type_name -> google.protobuf.Timestamp
+	15, // 25: gatehouse.approval.v1.Task.decide_by_time:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }

@@ -61,7 +61,9 @@ type FlowInput struct {
 	// What a join-flow does for whom it is not for any more; see Flow.
 	UnmatchAction UnmatchAction `protobuf:"varint,13,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
 	// How long a join-flow waits before that, 30 days at most; see Flow.
-	UnmatchAfter  *durationpb.Duration `protobuf:"bytes,14,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	UnmatchAfter *durationpb.Duration `protobuf:"bytes,14,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	// How long an item may wait for its decisions, 1 hour to 365 days; see Flow.
+	DecideWithin  *durationpb.Duration `protobuf:"bytes,40,opt,name=decide_within,json=decideWithin,proto3" json:"decide_within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +192,13 @@ func (x *FlowInput) GetUnmatchAction() UnmatchAction {
 func (x *FlowInput) GetUnmatchAfter() *durationpb.Duration {
 	if x != nil {
 		return x.UnmatchAfter
+	}
+	return nil
+}
+
+func (x *FlowInput) GetDecideWithin() *durationpb.Duration {
+	if x != nil {
+		return x.DecideWithin
 	}
 	return nil
 }
@@ -1733,11 +1742,121 @@ func (x *ReassignTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// RemindReviewersRequest names the request.
+type RemindReviewersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Ids of the items that are meant; empty for all that are not decided.
+	ItemIds       []string `protobuf:"bytes,2,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemindReviewersRequest) Reset() {
+	*x = RemindReviewersRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemindReviewersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemindReviewersRequest) ProtoMessage() {}
+
+func (x *RemindReviewersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemindReviewersRequest.ProtoReflect.Descriptor instead.
+func (*RemindReviewersRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RemindReviewersRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RemindReviewersRequest) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+// RemindReviewersResponse says who was reminded.
+type RemindReviewersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many people were reminded.
+	RemindedCount int32 `protobuf:"varint,1,opt,name=reminded_count,json=remindedCount,proto3" json:"reminded_count,omitempty"`
+	// From when on the request may be reminded of again.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemindReviewersResponse) Reset() {
+	*x = RemindReviewersResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemindReviewersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemindReviewersResponse) ProtoMessage() {}
+
+func (x *RemindReviewersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemindReviewersResponse.ProtoReflect.Descriptor instead.
+func (*RemindReviewersResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RemindReviewersResponse) GetRemindedCount() int32 {
+	if x != nil {
+		return x.RemindedCount
+	}
+	return 0
+}
+
+func (x *RemindReviewersResponse) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
 var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x06\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\a\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1758,7 +1877,8 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"requesters\x12#\n" +
 	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\x12U\n" +
 	"\x0eunmatch_action\x18\r \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\runmatchAction\x12O\n" +
-	"\runmatch_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\funmatchAfter\"\xb1\x01\n" +
+	"\runmatch_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\funmatchAfter\x12R\n" +
+	"\rdecide_within\x18( \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x05\b\x80\xe7\x84\x0f2\x03\b\x90\x1cR\fdecideWithin\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
@@ -1858,7 +1978,14 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\x12,\n" +
 	"\bitem_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x85\t\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"o\n" +
+	"\x16RemindReviewersRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12,\n" +
+	"\bitem_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"y\n" +
+	"\x17RemindReviewersResponse\x12%\n" +
+	"\x0ereminded_count\x18\x01 \x01(\x05R\rremindedCount\x127\n" +
+	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime2\x85\t\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1878,7 +2005,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x01\x02\x12\arequest\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xc8\x04\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xfb\x05\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +
@@ -1887,7 +2014,9 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bDenyTask\x12&.gatehouse.approval.v1.DenyTaskRequest\x1a'.gatehouse.approval.v1.DenyTaskResponse\"(\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/tasks/{id}:deny\x12\x95\x01\n" +
 	"\fReassignTask\x12*.gatehouse.approval.v1.ReassignTaskRequest\x1a+.gatehouse.approval.v1.ReassignTaskResponse\",\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:reassign\x1a\x04\xa0\xbb\x18\tB:Z8gatehouse.dev/proto/gen/gatehouse/approval/v1;approvalv1b\x06proto3"
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:reassign\x12\xb0\x01\n" +
+	"\x0fRemindReviewers\x12-.gatehouse.approval.v1.RemindReviewersRequest\x1a..gatehouse.approval.v1.RemindReviewersResponse\">\xa2\xbb\x18\x06\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02.:\x01*\")/v1/requests/{request_id}:remindReviewers\x1a\x04\xa0\xbb\x18\tB:Z8gatehouse.dev/proto/gen/gatehouse/approval/v1;approvalv1b\x06proto3"
 
 var (
 	file_gatehouse_approval_v1_approval_service_proto_rawDescOnce sync.Once
@@ -1901,7 +2030,7 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*FlowInput)(nil),                 // 0: gatehouse.approval.v1.FlowInput
 	(*CreateFlowRequest)(nil),         // 1: gatehouse.approval.v1.CreateFlowRequest
@@ -1929,92 +2058,98 @@ var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*DenyTaskResponse)(nil),          // 23: gatehouse.approval.v1.DenyTaskResponse
 	(*ReassignTaskRequest)(nil),       // 24: gatehouse.approval.v1.ReassignTaskRequest
 	(*ReassignTaskResponse)(nil),      // 25: gatehouse.approval.v1.ReassignTaskResponse
-	(FlowTrigger)(0),                  // 26: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),               // 27: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),              // 28: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),                 // 29: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),                  // 30: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
-	(*FlowRequesters)(nil),            // 32: gatehouse.approval.v1.FlowRequesters
-	(UnmatchAction)(0),                // 33: gatehouse.approval.v1.UnmatchAction
-	(*Flow)(nil),                      // 34: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil),     // 35: google.protobuf.FieldMask
-	(*v1.Request)(nil),                // 36: gatehouse.request.v1.Request
-	(*v1.Route)(nil),                  // 37: gatehouse.request.v1.Route
-	(FlowRequests)(0),                 // 38: gatehouse.approval.v1.FlowRequests
-	(FlowMatches)(0),                  // 39: gatehouse.approval.v1.FlowMatches
-	(*v11.Person)(nil),                // 40: gatehouse.identity.v1.Person
-	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
-	(TaskState)(0),                    // 42: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                      // 43: gatehouse.approval.v1.Task
+	(*RemindReviewersRequest)(nil),    // 26: gatehouse.approval.v1.RemindReviewersRequest
+	(*RemindReviewersResponse)(nil),   // 27: gatehouse.approval.v1.RemindReviewersResponse
+	(FlowTrigger)(0),                  // 28: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),               // 29: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),              // 30: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),                 // 31: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),                  // 32: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
+	(*FlowRequesters)(nil),            // 34: gatehouse.approval.v1.FlowRequesters
+	(UnmatchAction)(0),                // 35: gatehouse.approval.v1.UnmatchAction
+	(*Flow)(nil),                      // 36: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 37: google.protobuf.FieldMask
+	(*v1.Request)(nil),                // 38: gatehouse.request.v1.Request
+	(*v1.Route)(nil),                  // 39: gatehouse.request.v1.Route
+	(FlowRequests)(0),                 // 40: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 41: gatehouse.approval.v1.FlowMatches
+	(*v11.Person)(nil),                // 42: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(TaskState)(0),                    // 44: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 45: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	26, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	27, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	28, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	29, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	30, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	31, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	32, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	33, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	31, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
-	0,  // 9: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	34, // 10: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	34, // 11: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	34, // 12: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	34, // 13: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	35, // 14: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 15: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	36, // 16: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
-	37, // 17: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
-	38, // 18: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	39, // 19: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	34, // 20: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	15, // 21: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	40, // 22: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	27, // 23: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	40, // 24: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	40, // 25: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	41, // 26: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	34, // 27: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	35, // 28: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 29: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	40, // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	40, // 31: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	42, // 32: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	43, // 33: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	43, // 34: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	43, // 35: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	43, // 36: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 37: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 38: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 39: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 40: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	16, // 41: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	13, // 42: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	9,  // 43: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
-	11, // 44: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	18, // 45: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	20, // 46: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	22, // 47: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	24, // 48: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 49: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 50: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 51: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 52: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	17, // 53: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	14, // 54: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	10, // 55: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
-	12, // 56: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	19, // 57: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	21, // 58: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	23, // 59: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	25, // 60: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	49, // [49:61] is the sub-list for method output_type
-	37, // [37:49] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	28, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	29, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	30, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	31, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	32, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	33, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	34, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	35, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	33, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
+	33, // 9: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
+	0,  // 10: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
+	36, // 11: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	36, // 12: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	36, // 13: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	36, // 14: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	37, // 15: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 16: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	38, // 17: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
+	39, // 18: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
+	40, // 19: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	41, // 20: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	36, // 21: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	15, // 22: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	42, // 23: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	29, // 24: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	42, // 25: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	42, // 26: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	43, // 27: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	37, // 29: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	42, // 31: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	42, // 32: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	44, // 33: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	45, // 34: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	45, // 35: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	45, // 36: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	45, // 37: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	43, // 38: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
+	1,  // 39: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 40: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 41: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 42: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	16, // 43: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	13, // 44: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	9,  // 45: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
+	11, // 46: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	18, // 47: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	20, // 48: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	22, // 49: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	24, // 50: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	26, // 51: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
+	2,  // 52: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 53: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 54: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 55: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	17, // 56: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	14, // 57: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	10, // 58: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
+	12, // 59: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	19, // 60: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	21, // 61: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	23, // 62: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	25, // 63: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	27, // 64: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
+	52, // [52:65] is the sub-list for method output_type
+	39, // [39:52] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -2029,7 +2164,7 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

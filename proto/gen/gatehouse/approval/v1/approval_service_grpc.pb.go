@@ -481,10 +481,11 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	TaskService_ListTasks_FullMethodName    = "/gatehouse.approval.v1.TaskService/ListTasks"
-	TaskService_ApproveTask_FullMethodName  = "/gatehouse.approval.v1.TaskService/ApproveTask"
-	TaskService_DenyTask_FullMethodName     = "/gatehouse.approval.v1.TaskService/DenyTask"
-	TaskService_ReassignTask_FullMethodName = "/gatehouse.approval.v1.TaskService/ReassignTask"
+	TaskService_ListTasks_FullMethodName       = "/gatehouse.approval.v1.TaskService/ListTasks"
+	TaskService_ApproveTask_FullMethodName     = "/gatehouse.approval.v1.TaskService/ApproveTask"
+	TaskService_DenyTask_FullMethodName        = "/gatehouse.approval.v1.TaskService/DenyTask"
+	TaskService_ReassignTask_FullMethodName    = "/gatehouse.approval.v1.TaskService/ReassignTask"
+	TaskService_RemindReviewers_FullMethodName = "/gatehouse.approval.v1.TaskService/RemindReviewers"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -519,6 +520,13 @@ type TaskServiceClient interface {
 	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
 	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(ctx context.Context, in *ReassignTaskRequest, opts ...grpc.CallOption) (*ReassignTaskResponse, error)
+	// RemindReviewers reminds all who have an open task of a request, or of the items of it
+	// that are named. Allowed to requester, beneficiary, admin and it_admin; to others the
+	// request is not there. At most once in 24 hours for a request: FAILED_PRECONDITION,
+	// REMINDED_RECENTLY, with next_time in the metadata. FAILED_PRECONDITION:
+	// REQUEST_NOT_OPEN, if nothing is left to decide; NOBODY_TO_REMIND, if nobody can decide
+	// at present. INVALID_ARGUMENT on item_ids: ITEM_UNKNOWN. NOT_FOUND: REQUEST_NOT_FOUND.
+	RemindReviewers(ctx context.Context, in *RemindReviewersRequest, opts ...grpc.CallOption) (*RemindReviewersResponse, error)
 }
 
 type taskServiceClient struct {
@@ -569,6 +577,16 @@ func (c *taskServiceClient) ReassignTask(ctx context.Context, in *ReassignTaskRe
 	return out, nil
 }
 
+func (c *taskServiceClient) RemindReviewers(ctx context.Context, in *RemindReviewersRequest, opts ...grpc.CallOption) (*RemindReviewersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemindReviewersResponse)
+	err := c.cc.Invoke(ctx, TaskService_RemindReviewers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
@@ -601,6 +619,13 @@ type TaskServiceServer interface {
 	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
 	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error)
+	// RemindReviewers reminds all who have an open task of a request, or of the items of it
+	// that are named. Allowed to requester, beneficiary, admin and it_admin; to others the
+	// request is not there. At most once in 24 hours for a request: FAILED_PRECONDITION,
+	// REMINDED_RECENTLY, with next_time in the metadata. FAILED_PRECONDITION:
+	// REQUEST_NOT_OPEN, if nothing is left to decide; NOBODY_TO_REMIND, if nobody can decide
+	// at present. INVALID_ARGUMENT on item_ids: ITEM_UNKNOWN. NOT_FOUND: REQUEST_NOT_FOUND.
+	RemindReviewers(context.Context, *RemindReviewersRequest) (*RemindReviewersResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
 
@@ -622,6 +647,9 @@ func (UnimplementedTaskServiceServer) DenyTask(context.Context, *DenyTaskRequest
 }
 func (UnimplementedTaskServiceServer) ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReassignTask not implemented")
+}
+func (UnimplementedTaskServiceServer) RemindReviewers(context.Context, *RemindReviewersRequest) (*RemindReviewersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemindReviewers not implemented")
 }
 func (UnimplementedTaskServiceServer) mustEmbedUnimplementedTaskServiceServer() {}
 func (UnimplementedTaskServiceServer) testEmbeddedByValue()                     {}
@@ -716,6 +744,24 @@ func _TaskService_ReassignTask_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_RemindReviewers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemindReviewersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).RemindReviewers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_RemindReviewers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).RemindReviewers(ctx, req.(*RemindReviewersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TaskService_ServiceDesc is the grpc.ServiceDesc for TaskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -738,6 +784,10 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReassignTask",
 			Handler:    _TaskService_ReassignTask_Handler,
+		},
+		{
+			MethodName: "RemindReviewers",
+			Handler:    _TaskService_RemindReviewers_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -888,7 +888,8 @@ type ApprovalCancelled struct {
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// True if the end that was asked for has passed.
+	// True if the end that was asked for has passed, or the time in which it had to be
+	// decided.
 	Expired bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
 	// Ids of the items that ended so; empty for all of the request's. The others were
 	// decided before, and stay as they are.
@@ -1112,6 +1113,174 @@ func (x *WorkingTimeUpdated) GetEnvironmentName() string {
 	return ""
 }
 
+// TaskReminded is emitted when reviewers are reminded of their tasks in a step: by the
+// clock once for each task, and when somebody asks for it.
+type TaskReminded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Id of the request.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// One for each reviewer, with item_ids; the first has the request. Very many are told in
+	// several events.
+	Tasks         []*v1.Task `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskReminded) Reset() {
+	*x = TaskReminded{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskReminded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskReminded) ProtoMessage() {}
+
+func (x *TaskReminded) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskReminded.ProtoReflect.Descriptor instead.
+func (*TaskReminded) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TaskReminded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *TaskReminded) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TaskReminded) GetTasks() []*v1.Task {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+// ApprovalEscalated is emitted when a step was not decided in time, and more people are
+// asked besides those who were: once for each step. As many must approve as before.
+type ApprovalEscalated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Id of the request.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the request's item.
+	ItemId string `protobuf:"bytes,3,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// Number of the step, from 1.
+	Step int32 `protobuf:"varint,4,opt,name=step,proto3" json:"step,omitempty"`
+	// Name of the step.
+	StepName string `protobuf:"bytes,5,opt,name=step_name,json=stepName,proto3" json:"step_name,omitempty"`
+	// Those of the people who are asked now, the first with the request; none if there is
+	// nobody further. Very many are told in several events.
+	Tasks []*v1.Task `protobuf:"bytes,6,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Why, such as "not decided in 24 working hours".
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalEscalated) Reset() {
+	*x = ApprovalEscalated{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalEscalated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalEscalated) ProtoMessage() {}
+
+func (x *ApprovalEscalated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalEscalated.ProtoReflect.Descriptor instead.
+func (*ApprovalEscalated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ApprovalEscalated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ApprovalEscalated) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApprovalEscalated) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *ApprovalEscalated) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *ApprovalEscalated) GetStepName() string {
+	if x != nil {
+		return x.StepName
+	}
+	return ""
+}
+
+func (x *ApprovalEscalated) GetTasks() []*v1.Task {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *ApprovalEscalated) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
@@ -1218,7 +1387,23 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12E\n" +
 	"\fworking_time\x18\x02 \x01(\v2\".gatehouse.approval.v1.WorkingTimeR\vworkingTime\x12)\n" +
 	"\x10environment_name\x18\x03 \x01(\tR\x0fenvironmentName:'\xc2\xc1\x18#\n" +
-	"\fworking_time\x12\aupdated\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\fworking_time\x12\aupdated\x18\x01\"\bapproval\"\xb9\x01\n" +
+	"\fTaskReminded\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x121\n" +
+	"\x05tasks\x18\x03 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks: \xc2\xc1\x18\x1c\n" +
+	"\x04task\x12\breminded\x18\x01\"\bapproval\"\xa5\x02\n" +
+	"\x11ApprovalEscalated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x17\n" +
+	"\aitem_id\x18\x03 \x01(\tR\x06itemId\x12\x12\n" +
+	"\x04step\x18\x04 \x01(\x05R\x04step\x12\x1b\n" +
+	"\tstep_name\x18\x05 \x01(\tR\bstepName\x121\n" +
+	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\tescalated\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_approval_proto_rawDescOnce sync.Once
@@ -1232,7 +1417,7 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
@@ -1246,56 +1431,62 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*ApprovalCancelled)(nil),   // 9: gatehouse.event.v1.ApprovalCancelled
 	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
 	(*WorkingTimeUpdated)(nil),  // 11: gatehouse.event.v1.WorkingTimeUpdated
-	(*Context)(nil),             // 12: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 13: gatehouse.approval.v1.Flow
-	(v1.FlowRequests)(0),        // 14: gatehouse.approval.v1.FlowRequests
-	(v1.FlowMatches)(0),         // 15: gatehouse.approval.v1.FlowMatches
-	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
-	(v1.UnmatchAction)(0),       // 17: gatehouse.approval.v1.UnmatchAction
-	(*v1.Task)(nil),             // 18: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 19: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 20: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 21: gatehouse.identity.v1.Person
-	(*v1.WorkingTime)(nil),      // 22: gatehouse.approval.v1.WorkingTime
+	(*TaskReminded)(nil),        // 12: gatehouse.event.v1.TaskReminded
+	(*ApprovalEscalated)(nil),   // 13: gatehouse.event.v1.ApprovalEscalated
+	(*Context)(nil),             // 14: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 15: gatehouse.approval.v1.Flow
+	(v1.FlowRequests)(0),        // 16: gatehouse.approval.v1.FlowRequests
+	(v1.FlowMatches)(0),         // 17: gatehouse.approval.v1.FlowMatches
+	(*durationpb.Duration)(nil), // 18: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 19: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 20: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 21: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 22: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 23: gatehouse.identity.v1.Person
+	(*v1.WorkingTime)(nil),      // 24: gatehouse.approval.v1.WorkingTime
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	12, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	13, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	12, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	13, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	12, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
-	13, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	14, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	15, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	12, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	16, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	12, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
-	17, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
-	12, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	18, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	19, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	12, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	18, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	18, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	19, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	12, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	20, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	18, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	12, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	21, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	18, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	12, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	12, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	18, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	18, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	19, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	12, // 30: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
-	22, // 31: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	14, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	15, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	14, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	15, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	14, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	15, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	16, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	17, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	14, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	18, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	14, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	19, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	14, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	20, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	21, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	14, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	20, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	20, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	21, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	14, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	22, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	20, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	14, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	23, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	20, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	14, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	14, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	20, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	20, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	21, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	14, // 30: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
+	24, // 31: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
+	14, // 32: gatehouse.event.v1.TaskReminded.context:type_name -> gatehouse.event.v1.Context
+	20, // 33: gatehouse.event.v1.TaskReminded.tasks:type_name -> gatehouse.approval.v1.Task
+	14, // 34: gatehouse.event.v1.ApprovalEscalated.context:type_name -> gatehouse.event.v1.Context
+	20, // 35: gatehouse.event.v1.ApprovalEscalated.tasks:type_name -> gatehouse.approval.v1.Task
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -1311,7 +1502,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1677,7 +1677,7 @@ type Request struct {
 	// that others run and decide about. 0 in events.
 	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
 	// True if it was cancelled because its end, until, had passed before it was
-	// approved.
+	// approved, or the time in which its flow has it decided; closing_reason says which.
 	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
 	// True while nobody can decide a step of an item: its vacancy says what would help.
 	WaitsForReviewer bool `protobuf:"varint,22,opt,name=waits_for_reviewer,json=waitsForReviewer,proto3" json:"waits_for_reviewer,omitempty"`
