@@ -6,6 +6,7 @@
 //	for each item   of the flows that match: the highest priority, then the oldest;
 //	                about an app of the organization its flows before an environment's
 //	                none matches: the built-in default, which has no limits on who
+//	its condition   one that cannot be evaluated refuses, if it is the flow's turn
 //	who may ask     as the flow says; where it says nothing, as without a flow:
 //	                the person, their managers, the app's admins, admins
 //
@@ -19,6 +20,7 @@ package flow
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,6 +70,11 @@ type Member struct {
 	EnvironmentID string
 	Active        bool
 	GroupIDs      []string
+
+	// What conditions see besides; empty if it is not known.
+	UserName, Email, Department, Title string
+	// Kind is a word of the user's kind, such as "employee".
+	Kind string
 }
 
 // Scope is what a flow is about.
@@ -75,11 +82,28 @@ type Scope struct {
 	Any            bool     `json:"any,omitempty"`
 	AppIDs         []string `json:"app_ids,omitempty"`
 	EntitlementIDs []string `json:"entitlement_ids,omitempty"`
+	// Categories are those of apps, in any case of letters.
+	Categories []string `json:"categories,omitempty"`
+	// BundleIDs are bundles: whatever is in one of them, however it is asked for.
+	BundleIDs []string `json:"bundle_ids,omitempty"`
+	// Risks, if there are any, narrow it to entitlements of these risks. One that was
+	// never rated is of none of them.
+	Risks []string `json:"risks,omitempty"`
 }
 
 // Covers reports whether an item is in the scope.
 func (s Scope) Covers(it Item) bool {
-	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID)
+	if len(s.Risks) > 0 && !slices.Contains(s.Risks, it.Risk) {
+		return false
+	}
+	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID) ||
+		it.Category != "" && slices.ContainsFunc(s.Categories, func(c string) bool { return strings.EqualFold(c, it.Category) }) ||
+		slices.ContainsFunc(s.BundleIDs, func(id string) bool { return slices.Contains(it.BundleIDs, id) })
+}
+
+// Empty reports whether it is about nothing.
+func (s Scope) Empty() bool {
+	return !s.Any && len(s.AppIDs) == 0 && len(s.EntitlementIDs) == 0 && len(s.Categories) == 0 && len(s.BundleIDs) == 0
 }
 
 // Requesters says who may ask by a flow. Nil is what holds without a flow.
@@ -134,14 +158,16 @@ type Rule struct {
 	ID string `json:"id"`
 	// EnvironmentID is the environment that owns the flow, which is then for its
 	// people only; empty if the organization does, then it is for all.
-	EnvironmentID string        `json:"environment_id,omitempty"`
-	Trigger       Trigger       `json:"trigger"`
-	Kinds         []Kind        `json:"kinds,omitempty"` // none: grants only
-	Audience      Audience      `json:"audience"`
-	Requesters    *Requesters   `json:"requesters,omitempty"`
-	Scope         Scope         `json:"scope"`
-	Priority      int32         `json:"priority,omitempty"`
-	MaxDuration   time.Duration `json:"max_duration,omitempty"` // zero: no limit
+	EnvironmentID string      `json:"environment_id,omitempty"`
+	Trigger       Trigger     `json:"trigger"`
+	Kinds         []Kind      `json:"kinds,omitempty"` // none: grants only
+	Audience      Audience    `json:"audience"`
+	Requesters    *Requesters `json:"requesters,omitempty"`
+	Scope         Scope       `json:"scope"`
+	// Condition is what must hold besides, in CEL; empty for nothing. See [CheckCondition].
+	Condition string `json:"condition,omitempty"`
+	Priority  int32  `json:"priority,omitempty"`
+	Limits
 	// OnlyAudience says that what it is about is given to its audience alone.
 	OnlyAudience bool      `json:"only_audience,omitempty"`
 	Enabled      bool      `json:"enabled"`
@@ -154,6 +180,17 @@ type Item struct {
 	// OfOrganization says that the app belongs to the organization itself, and not to
 	// an environment.
 	OfOrganization bool
+	// OnlyByFlow says that the app is closed to what no flow covers.
+	OnlyByFlow bool
+
+	// What is said of them in the catalog.
+	AppName, Category string
+	Tags              []string
+	EntitlementName   string
+	// EntitlementKind and Risk are words, such as "role" and "high".
+	EntitlementKind, Risk string
+	// BundleIDs are the bundles that the entitlement is in.
+	BundleIDs []string
 }
 
 // Request is what the table looks at of a request.
@@ -161,8 +198,27 @@ type Request struct {
 	Kind Kind
 	// Beneficiary is for whom it is.
 	Beneficiary Member
-	CreateTime  time.Time
-	Until       time.Time // zero: permanent
+	// Requester is who asks; without an id if a join-flow does.
+	Requester  Member
+	CreateTime time.Time
+	Until      time.Time // zero: permanent
+
+	// What limits look at besides.
+	Justification string
+	Fields        map[string]string
+	// Unasked says that nobody is asked for fields: an admin assigns, and nobody decides.
+	Unasked bool
+}
+
+// Permanent reports whether the access has no end.
+func (q Request) Permanent() bool { return q.Until.IsZero() }
+
+// Length is how long the access is to be; zero if it has no end.
+func (q Request) Length() time.Duration {
+	if q.Permanent() {
+		return 0
+	}
+	return q.Until.Sub(q.CreateTime)
 }
 
 // IsFor reports whether the flow is for a person: one of its environment's, if
@@ -171,20 +227,49 @@ func (r *Rule) IsFor(m Member) bool {
 	return (r.EnvironmentID == "" || r.EnvironmentID == m.EnvironmentID) && r.Audience.Includes(m)
 }
 
-// Matches reports whether the flow may decide an item.
-func (r *Rule) Matches(q Request, it Item) bool {
-	if !r.Enabled || r.Trigger != OnRequest || !r.Scope.Covers(it) || !r.IsFor(q.Beneficiary) {
-		return false
+// IsForJoiner reports whether a join-flow is for a person, also by its condition. An
+// error says that this cannot be told.
+func (r *Rule) IsForJoiner(m Member) (bool, error) {
+	if !r.IsFor(m) {
+		return false, nil
 	}
-	if len(r.Kinds) == 0 && q.Kind != Grant || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, q.Kind) {
-		return false
-	}
-	return true
+	return evaluate(OnJoin, r.Condition, conditionFacts{Beneficiary: m})
 }
 
-// Allows reports whether what is asked is within the flow's limits.
-func (r *Rule) Allows(q Request) bool {
-	return r.MaxDuration <= 0 || q.Kind != Grant || !q.Until.IsZero() && q.Until.Sub(q.CreateTime) <= r.MaxDuration
+// Mismatch is why a flow does not decide an item; empty if it may.
+type Mismatch string
+
+// The reasons, in the order in which they are looked for.
+const (
+	SwitchedOff   Mismatch = "SWITCHED_OFF"
+	OtherTrigger  Mismatch = "OTHER_TRIGGER"
+	OtherKind     Mismatch = "OTHER_KIND"
+	NotInScope    Mismatch = "NOT_IN_SCOPE"
+	NotInAudience Mismatch = "NOT_IN_AUDIENCE"
+	// ConditionFalse says that its condition does not hold.
+	ConditionFalse Mismatch = "CONDITION_FALSE"
+)
+
+// Match says whether the flow may decide an item, or why not. An error says that its
+// condition cannot be evaluated: then nobody knows.
+func (r *Rule) Match(q Request, it Item) (Mismatch, error) {
+	switch {
+	case !r.Enabled:
+		return SwitchedOff, nil
+	case r.Trigger != OnRequest:
+		return OtherTrigger, nil
+	case len(r.Kinds) == 0 && q.Kind != Grant || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, q.Kind):
+		return OtherKind, nil
+	case !r.Scope.Covers(it):
+		return NotInScope, nil
+	case !r.IsFor(q.Beneficiary):
+		return NotInAudience, nil
+	}
+	holds, err := evaluate(OnRequest, r.Condition, conditionFacts{Beneficiary: q.Beneficiary, Requester: q.Requester, Item: it, Request: q})
+	if err == nil && !holds {
+		return ConditionFalse, nil
+	}
+	return "", err
 }
 
 // Forbids reports whether an item is not given to the beneficiary at all, whatever flow
@@ -234,15 +319,55 @@ func (r *Rule) before(o *Rule, it Item) bool {
 // organization its own flows come before those of the person's environment; about an
 // app of the environment they compete alike.
 //
+// With an error the flow is the one whose turn it would be, and whose condition cannot
+// be evaluated: nothing else decides instead, as that might be weaker.
+//
 // Each item has its own flow: a strict flow on one app cannot be avoided by
 // requesting something else with it.
-func Select[F any](flows []F, rule func(*F) *Rule, q Request, it Item) *F {
-	var best *F
+func Select[F any](flows []F, rule func(*F) *Rule, q Request, it Item) (best *F, failed error) {
 	for i := range flows {
 		f := &flows[i]
-		if rule(f).Matches(q, it) && (best == nil || rule(f).before(rule(best), it)) {
-			best = f
+		if best != nil && !rule(f).before(rule(best), it) {
+			continue
+		}
+		if mismatch, err := rule(f).Match(q, it); mismatch == "" {
+			best, failed = f, err
 		}
 	}
-	return best
+	return best, failed
+}
+
+// Decision is what the table says of an item.
+type Decision[F any] struct {
+	// Flow is the one that decides, or whose limits refuse; nil for the built-in default.
+	Flow *F
+	// Refusal is why it is refused; empty if it is decided.
+	Refusal Refusal
+	// Over says which limits it is over, if that refuses it.
+	Over []Excess
+}
+
+// Decide is the decision table: who decides an item, or why it is refused. What is to be
+// taken away is never refused; where a condition cannot be evaluated, the default decides
+// about that.
+func Decide[F any](flows []F, rule func(*F) *Rule, q Request, it Item) (d Decision[F]) {
+	var failed error
+	d.Flow, failed = Select(flows, rule, q, it)
+	switch {
+	case q.Kind != Grant:
+		if failed != nil {
+			d.Flow = nil
+		}
+	case Forbids(flows, rule, q, it):
+		d.Refusal = ToOthersOnly
+	case failed != nil:
+		d.Refusal = ConditionFailed
+	case d.Flow == nil && it.OnlyByFlow:
+		d.Refusal = NotCovered
+	case d.Flow != nil:
+		if d.Over = rule(d.Flow).Exceeds(q); len(d.Over) > 0 {
+			d.Refusal = d.Over[0].Refusal
+		}
+	}
+	return d
 }

@@ -64,7 +64,8 @@ func TestWhoMayAskNeverChoosesTheFlow(t *testing.T) {
 				Audience: flow.Audience{Everyone: rapid.Bool().Draw(t, "everyone"), UserIDs: []string{"ann"}},
 				Scope:    flow.Scope{Any: rapid.Bool().Draw(t, "any"), AppIDs: []string{rapid.SampledFrom([]string{"crm", "erp"}).Draw(t, "app")}},
 				Priority: rapid.Int32Range(0, 2).Draw(t, "priority"), CreateTime: time.Unix(rapid.Int64Range(0, 2).Draw(t, "made"), 0),
-				MaxDuration: time.Duration(rapid.IntRange(0, 2).Draw(t, "most")) * time.Hour,
+				Limits:    flow.Limits{MaxDuration: time.Duration(rapid.IntRange(0, 2).Draw(t, "most")) * time.Hour},
+				Condition: rapid.SampledFrom([]string{"", "true", "false", `request.permanent`, `beneficiary.group_ids[0] == "x"`}).Draw(t, "condition"),
 			}
 		}), 0, 5).Draw(t, "flows")
 		q := flow.Request{Kind: flow.Grant, Beneficiary: flow.Member{ID: rapid.SampledFrom([]string{"ann", "ben"}).Draw(t, "whom"), Active: true}}
@@ -73,15 +74,18 @@ func TestWhoMayAskNeverChoosesTheFlow(t *testing.T) {
 		}
 		it := flow.Item{AppID: "crm", EntitlementID: "account"}
 		rule := func(r *flow.Rule) *flow.Rule { return r }
-		before := flow.Select(rules, rule, q, it)
+		before, failed := flow.Select(rules, rule, q, it)
 		for i := range rules {
 			rules[i].Requesters = rapid.SampledFrom([]*flow.Requesters{nil, {}, {Everyone: true}}).Draw(t, "requesters")
 		}
-		if after := flow.Select(rules, rule, q, it); after != before {
+		if after, _ := flow.Select(rules, rule, q, it); after != before {
 			t.Fatalf("%+v decided, now %+v", before, after)
 		}
-		if before != nil && !before.Matches(q, it) {
-			t.Fatalf("%+v decides what it does not match", before)
+		if before == nil {
+			return
+		}
+		if mismatch, err := before.Match(q, it); mismatch != "" || (err == nil) != (failed == nil) {
+			t.Fatalf("%+v decides what it does not match: %s, %v, %v", before, mismatch, err, failed)
 		}
 	})
 }

@@ -140,7 +140,7 @@ func TestAssignedOverLimits(t *testing.T) {
 	inVault.Items[0].AppId, inVault.Items[0].EntitlementId = closed.String(), account.String()
 	for r, why := range map[*requestv1.Request]string{
 		w.assigned("zoe", "ben"): "a flow gives it to others only",
-		w.assigned("zoe", "ann"): "the flow allows 1h0m0s at most",
+		w.assigned("zoe", "ann"): "its flow gives it for 1 hour at most, and not for ever",
 		inVault:                  "the app is closed to what no flow covers",
 	} {
 		w.submit(t, r)

@@ -31,6 +31,7 @@ func (c *Commands) LookUpRoutes(ctx context.Context, organizationID uuid.UUID, r
 			return apierr.Unavailable(copies.ReasonNotKnownYet, fmt.Errorf("requester, beneficiary, an app or one of its people is not known"))
 		}
 		request := requestOf(in, r, people)
+		request.Imagined = true
 		for i := range request.Items { // which have no ids yet
 			request.Items[i].ID = request.Items[i].EntitlementID
 		}

@@ -57,7 +57,7 @@ func (c *Commands) resolve(ctx context.Context, tx *postgres.Tx, people *lifecyc
 			named.WorkingTimeOf = append(named.WorkingTimeOf, s.EnvironmentID)
 		}
 		switch spec := s.step.Spec; spec.Reviewers {
-		case lifecycle.Manager:
+		case lifecycle.Manager, lifecycle.ManagersManager:
 			// One who was read was read with all managers.
 			if _, known := people.Users[s.Beneficiary.ID]; !known {
 				named.ManagersOf = append(named.ManagersOf, s.Beneficiary.ID)

@@ -148,7 +148,7 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 // requestOf is a request as the rules see it, with what is known of its people and apps.
 func requestOf(in *store.Submission, r *requestv1.Request, people *lifecycle.People) lifecycle.Request {
 	request := convert.Request(r)
-	request.Member, request.AccountableIDs = in.Member, in.AccountableIDs
+	request.Member, request.Asker, request.AccountableIDs = in.Member, in.Asker, in.AccountableIDs
 	for i := range request.Items {
 		it := &request.Items[i]
 		app := people.Apps[it.AppID]

@@ -36,24 +36,18 @@ func TaskState(s approvalv1.TaskState) lifecycle.TaskState {
 
 // FlowInput is a flow as a caller wants it. Ids are in their plain form.
 func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
-	f := lifecycle.Flow{Name: in.GetName(), AutoApprove: in.GetAutoApprove()}
-	f.Rule = flow.Rule{
-		Trigger: lifecycle.Trigger(enum.Word(in.GetTrigger())),
-		Audience: lifecycle.Audience{
-			Everyone: in.GetAudience().GetEveryone(),
-			GroupIDs: plain(in.GetAudience().GetGroupIds()), UserIDs: plain(in.GetAudience().GetUserIds()),
-		},
-		Scope: lifecycle.Scope{
-			Any: in.GetScope().GetAny(), AppIDs: plain(in.GetScope().GetAppIds()), EntitlementIDs: plain(in.GetScope().GetEntitlementIds()),
-		},
-		Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration().AsDuration(), Enabled: !in.GetDisabled(),
-		OnlyAudience: in.GetOnlyAudience(),
+	f := lifecycle.Flow{Name: in.GetName(), AutoApprove: in.GetAutoApprove(), DistinctReviewers: in.GetDistinctReviewers()}
+	f.Rule = flow.FromProto(&approvalv1.Flow{
+		Trigger: in.GetTrigger(), Kinds: in.GetKinds(), Audience: in.GetAudience(), Scope: in.GetScope(), Requesters: in.GetRequesters(),
+		Condition: in.GetCondition(), Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration(), Enabled: !in.GetDisabled(), OnlyAudience: in.GetOnlyAudience(),
+		MinJustificationLength: in.GetMinJustificationLength(), Fields: in.GetFields(), WeeklyHours: in.GetWeeklyHours(),
+	})
+	lists := []*[]string{&f.Audience.GroupIDs, &f.Audience.UserIDs, &f.Scope.AppIDs, &f.Scope.EntitlementIDs, &f.Scope.BundleIDs}
+	if r := f.Requesters; r != nil {
+		lists = append(lists, &r.GroupIDs, &r.UserIDs)
 	}
-	if r := in.GetRequesters(); r != nil {
-		f.Requesters = &lifecycle.Requesters{
-			Beneficiary: r.GetBeneficiary(), Managers: r.GetManagers(), AppAdmins: r.GetAppAdmins(), Admins: r.GetAdmins(),
-			Everyone: r.GetEveryone(), GroupIDs: plain(r.GetGroupIds()), UserIDs: plain(r.GetUserIds()),
-		}
+	for _, ids := range lists {
+		*ids = plain(*ids)
 	}
 	// What is the default is not kept, so that it is in nobody's way when a join-flow
 	// becomes another.
@@ -62,9 +56,6 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 	}
 	f.UnmatchAfter = in.GetUnmatchAfter().AsDuration()
 	f.DecideWithin = in.GetDecideWithin().AsDuration()
-	for _, k := range in.GetKinds() {
-		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
-	}
 	for _, s := range in.GetSteps() {
 		f.Steps = append(f.Steps, lifecycle.StepSpec{
 			Name: s.GetName(), Reviewers: lifecycle.Reviewers(enum.Word(s.GetReviewers())),
@@ -98,10 +89,11 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 		Id: f.ID, OrganizationId: organizationID.String(), EnvironmentId: f.EnvironmentID, Name: f.Name,
 		Trigger:  enum.Value[approvalv1.FlowTrigger](string(f.Trigger)),
 		Audience: &approvalv1.FlowAudience{Everyone: f.Audience.Everyone, GroupIds: f.Audience.GroupIDs, UserIds: f.Audience.UserIDs},
-		Scope:    &approvalv1.FlowScope{Any: f.Scope.Any, AppIds: f.Scope.AppIDs, EntitlementIds: f.Scope.EntitlementIDs},
+		Scope:    f.Scope.Proto(),
 		Enabled:  f.Enabled, AutoApprove: f.AutoApprove, Priority: f.Priority, Version: f.Version,
-		OnlyAudience: f.OnlyAudience,
-		CreateTime:   Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs, Etag: resource.ETag(f.ID, int64(f.Version)),
+		OnlyAudience: f.OnlyAudience, Condition: f.Condition, DistinctReviewers: f.DistinctReviewers,
+		MinJustificationLength: f.MinJustification, Fields: f.FieldsProto(), WeeklyHours: f.WeeklyHoursProto(),
+		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs, Etag: resource.ETag(f.ID, int64(f.Version)),
 	}
 	if r := f.Requesters; r != nil {
 		out.Requesters = &approvalv1.FlowRequesters{
@@ -163,8 +155,15 @@ func Request(r *requestv1.Request) lifecycle.Request {
 	}
 	for _, it := range r.GetItems() {
 		out.Items = append(out.Items, lifecycle.Item{
-			ID: it.GetId(), AppID: it.GetAppId(), AppName: it.GetAppName(), EntitlementID: it.GetEntitlementId(), NotInPlace: it.GetNotInPlace(), GrantItemID: it.GetGrantItemId(),
+			ID: it.GetId(), Item: flow.ItemFromProto(it), NotInPlace: it.GetNotInPlace(), GrantItemID: it.GetGrantItemId(),
 		})
+	}
+	out.Justification = r.GetJustification()
+	for _, f := range r.GetFields() {
+		if out.Fields == nil {
+			out.Fields = make(map[string]string)
+		}
+		out.Fields[f.GetKey()] = f.GetValue()
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"gatehouse.dev/libs/flow"
 )
 
 // State is where an approval stands.
@@ -209,6 +211,7 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 			a.Automatic, a.Given = true, append(a.Given, Given{ItemID: it.ID, FlowID: f.ID, FlowVersion: f.Version})
 		}
 		for n, spec := range f.Steps {
+			spec.Distinct = f.DistinctReviewers
 			s := &Step{
 				ItemID: it.ID, AppID: it.AppID, Position: n + 1, FlowID: f.ID, FlowVersion: f.Version,
 				Spec: spec, State: StepPending, DecideWithin: f.DecideWithin,
@@ -319,15 +322,29 @@ func (a *Approval) Fill(s *Step, r Resolution, newID func() string, now time.Tim
 // Resolve finds the reviewers of a step of the approval, see [Resolve].
 func (a *Approval) Resolve(s *Step, p People) Resolution {
 	request := Request{Parties: a.Parties, EnvironmentID: a.EnvironmentID}
-	return Resolve(s.Spec, request, Item{ID: s.ItemID, AppID: s.AppID}, p, a.ApprovedBy(s))
+	it := Item{ID: s.ItemID, Item: flow.Item{AppID: s.AppID}}
+	return Resolve(s.Spec, request, it, p, a.ApprovedBy(s), a.decidedBefore(s))
 }
 
 // ApprovedBy returns the ids of those who have approved a step. They are not
 // asked again in it.
 func (a *Approval) ApprovedBy(s *Step) map[string]bool {
+	return a.approvers(func(t *Task) bool { return t.of(s) })
+}
+
+// decidedBefore are those who have approved an earlier step of the item, if they are not
+// to decide in two.
+func (a *Approval) decidedBefore(s *Step) map[string]bool {
+	if !s.Spec.Distinct {
+		return nil
+	}
+	return a.approvers(func(t *Task) bool { return t.ItemID == s.ItemID && t.Position < s.Position })
+}
+
+func (a *Approval) approvers(of func(*Task) bool) map[string]bool {
 	out := make(map[string]bool)
 	for _, t := range a.Tasks {
-		if t.of(s) && t.State == TaskApproved {
+		if t.State == TaskApproved && of(t) {
 			out[t.Reviewer.ID] = true
 		}
 	}
@@ -458,7 +475,7 @@ func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) 
 		return nil, nil, ErrCannotDecide
 	}
 	s := a.StepOf(t)
-	if a.hasTask(s, to.ID) {
+	if a.hasTask(s, to.ID) || a.decidedBefore(s)[to.ID] {
 		return nil, nil, ErrHasTask
 	}
 	if !a.concerns(s, to, r.People) {
@@ -538,6 +555,8 @@ func (a *Approval) Eligible(t *Task, p People) bool {
 	switch s.Spec.Reviewers {
 	case Manager:
 		return a.manages(u, p)
+	case ManagersManager:
+		return a.manages(u, p) && u.ID != p.Users[a.Beneficiary.ID].ManagerID
 	case AppOwner:
 		return u.ID == app.OwnerID
 	case AppApprovers:
@@ -651,8 +670,9 @@ func (a *Approval) StepOfTask(taskID string) *Step {
 // addTasks adds tasks to an open step.
 func (a *Approval) addTasks(s *Step, reviewers []Reviewer, newID func() string, now time.Time) []*Task {
 	var added []*Task
+	before := a.decidedBefore(s)
 	for _, r := range reviewers {
-		if r.ID == "" || a.IsParty(r.ID) || a.hasTask(s, r.ID) {
+		if r.ID == "" || a.IsParty(r.ID) || a.hasTask(s, r.ID) || before[r.ID] {
 			continue
 		}
 		t := &Task{

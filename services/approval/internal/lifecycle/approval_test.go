@@ -105,7 +105,7 @@ func TestStepsInSeries(t *testing.T) {
 func TestOneDenialEnds(t *testing.T) {
 	t.Parallel()
 	a := request()
-	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "crm", EntitlementID: "crm-role"})
+	a.Items = append(a.Items, item("i2", "crm", "crm-role"))
 	w := begin(a, people(), flow("a", func(f *lifecycle.Flow) {
 		f.Steps = []lifecycle.StepSpec{{Name: "All", Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll}}
 	}))
@@ -302,7 +302,7 @@ func TestNoIllegalState(t *testing.T) {
 		a.Requester = p.Users[anyone.Draw(t, "requester")].Person
 		a.Beneficiary = p.Users[anyone.Draw(t, "beneficiary")].Person
 		for i := range rapid.IntRange(0, 2).Draw(t, "more items") {
-			a.Items = append(a.Items, lifecycle.Item{ID: fmt.Sprintf("i%d", i+2), AppID: "crm", EntitlementID: fmt.Sprint(i)})
+			a.Items = append(a.Items, item(fmt.Sprintf("i%d", i+2), "crm", fmt.Sprint(i)))
 		}
 		spec := rapid.Custom(func(t *rapid.T) lifecycle.StepSpec {
 			return lifecycle.StepSpec{
@@ -503,4 +503,51 @@ func itemStates(w *world) map[string]lifecycle.State {
 		}
 	}
 	return items
+}
+
+// B-APR-02: where a flow wants different people, who has approved one step is not asked
+// in a later one, by no door; somebody else is.
+func TestDistinctReviewers(t *testing.T) {
+	t.Parallel()
+	approvers := func(need lifecycle.Need, n int) lifecycle.StepSpec {
+		return lifecycle.StepSpec{Name: "Approvers", Reviewers: lifecycle.AppApprovers, Need: need, NeedCount: n}
+	}
+	for _, tt := range []struct {
+		name     string
+		distinct bool
+		second   lifecycle.StepSpec
+		want     []string // who is asked in the second step, after pia has approved the first
+	}{
+		{"not distinct", false, approvers(lifecycle.NeedAny, 0), []string{"per", "pia"}},
+		{"any", true, approvers(lifecycle.NeedAny, 0), []string{"per"}},
+		{"all", true, approvers(lifecycle.NeedAll, 0), []string{"per"}},
+		{"two, of whom one is replaced", true, approvers(lifecycle.NeedCount, 2), []string{"ada", "per"}},
+		{"the only one", true, lifecycle.StepSpec{Name: "Pia", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia"}, Need: lifecycle.NeedAny}, []string{"ada"}},
+	} {
+		w := begin(request(), people(), flow("a", func(f *lifecycle.Flow) {
+			f.DistinctReviewers, f.Steps = tt.distinct, []lifecycle.StepSpec{approvers(lifecycle.NeedAny, 0), tt.second}
+		}))
+		if _, err := w.decide("pia", true); err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		for _, task := range w.Tasks {
+			if task.Position == 2 && task.State == lifecycle.TaskOpen {
+				asked = append(asked, task.Reviewer.ID)
+			}
+		}
+		slices.Sort(asked)
+		if !slices.Equal(asked, tt.want) {
+			t.Errorf("%s: asked %v, want %v", tt.name, asked, tt.want)
+		}
+		if !tt.distinct || len(asked) == 0 {
+			continue
+		}
+		_, _, err := w.Reassign(lifecycle.Reassignment{
+			TaskID: w.of(asked[0]).ID, By: w.people.Users[asked[0]].Person, To: w.people.Users["pia"], Reason: "she knows", People: w.people,
+		}, w.newID, w.now)
+		if !errors.Is(err, lifecycle.ErrHasTask) {
+			t.Errorf("%s: given to who has decided before: %v", tt.name, err)
+		}
+	}
 }

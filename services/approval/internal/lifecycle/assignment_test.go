@@ -18,7 +18,7 @@ func TestAssignment(t *testing.T) {
 	limited := lifecycle.Flow{
 		Rule: decision.Rule{
 			ID: "limited", Trigger: lifecycle.OnRequest, Enabled: true, Audience: decision.Audience{UserIDs: []string{"ben"}},
-			Scope: decision.Scope{AppIDs: []string{"crm"}}, MaxDuration: time.Hour, CreateTime: noon,
+			Scope: decision.Scope{AppIDs: []string{"crm"}}, Limits: decision.Limits{MaxDuration: time.Hour}, CreateTime: noon,
 		},
 		Steps: []lifecycle.StepSpec{{Name: "one", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAll}},
 	}
@@ -55,7 +55,7 @@ func TestAssignment(t *testing.T) {
 		{name: "an app of the organization", change: func(r *lifecycle.Request) {
 			r.Assigner.EnvironmentID, r.EnvironmentID, r.Member.EnvironmentID = "a", "a", "a"
 		}, want: "does not administer"},
-		{name: "longer than a flow allows", flows: []lifecycle.Flow{limited}, want: "1h0m0s at most"},
+		{name: "longer than a flow allows", flows: []lifecycle.Flow{limited}, want: "1 hour at most"},
 		{name: "what a flow gives to others", flows: []lifecycle.Flow{others}, want: "to others only"},
 		{name: "an app that is closed", change: func(r *lifecycle.Request) { r.Items[0].OnlyByFlow = true }, want: "closed to what no flow covers"},
 		{
@@ -71,7 +71,7 @@ func TestAssignment(t *testing.T) {
 			r := lifecycle.Request{
 				RequestID: "r", Kind: lifecycle.Grant, Parties: lifecycle.Parties{Requester: zoe, Beneficiary: ben},
 				Member: lifecycle.Member{ID: "ben", Active: true}, CreateTime: noon,
-				Items:    []lifecycle.Item{{ID: "i", AppID: "crm", AppName: "CRM", EntitlementID: "account", OfOrganization: true}},
+				Items:    []lifecycle.Item{{ID: "i", Item: decision.Item{AppID: "crm", AppName: "CRM", EntitlementID: "account", OfOrganization: true}}},
 				Assigner: &lifecycle.User{Person: zoe, Active: true, CanDecide: true, IsPerson: true, Administers: true},
 			}
 			if tt.change != nil {

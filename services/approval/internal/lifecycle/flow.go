@@ -1,9 +1,12 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse.dev/libs/flow"
@@ -45,6 +48,9 @@ type StepSpec struct {
 	// decided are reminded, and more people asked; 0: after the default.
 	RemindAfter   time.Duration `json:"remind_after,omitempty"`
 	EscalateAfter time.Duration `json:"escalate_after,omitempty"`
+	// Distinct says that who has approved an earlier step of the item is not asked; it is
+	// set in the steps of an approval, by the flow's DistinctReviewers.
+	Distinct bool `json:"distinct,omitempty"`
 }
 
 // Flow is one version of a flow. It is stored under the names in the tags.
@@ -55,7 +61,9 @@ type Flow struct {
 	Version     int32      `json:"version"`
 	AutoApprove bool       `json:"auto_approve,omitempty"`
 	Steps       []StepSpec `json:"steps,omitempty"`
-	UpdateTime  time.Time  `json:"update_time"`
+	// DistinctReviewers says that nobody decides in two steps of one item.
+	DistinctReviewers bool      `json:"distinct_reviewers,omitempty"`
+	UpdateTime        time.Time `json:"update_time"`
 	// EditorIDs are the users who made it, and changed it since.
 	EditorIDs []string `json:"editor_ids,omitempty"`
 	// Unmatch is what a join-flow does for whom it is not for any more; empty counts as
@@ -91,16 +99,13 @@ func Default() Flow {
 
 // Item is one entitlement that is requested.
 type Item struct {
-	ID            string
-	AppID         string
-	AppName       string
-	EntitlementID string
+	ID string
+	// Item is what the decision table looks at: what the catalog said of it when it was
+	// asked for.
+	flow.Item
 	// EnvironmentID is the environment that the app belongs to; empty if it is the
 	// organization's own, which OfOrganization says too.
-	EnvironmentID  string
-	OfOrganization bool
-	// OnlyByFlow says that the app is closed to what no flow covers.
-	OnlyByFlow bool
+	EnvironmentID string
 	// GrantItemID is the item of another request by which that was given which is to be
 	// taken away; empty for all of it.
 	GrantItemID string
@@ -116,13 +121,20 @@ type Request struct {
 	EnvironmentID string
 	Kind          Kind
 	Parties
-	// Member is the beneficiary as audiences see them.
-	Member     Member
-	Items      []Item
-	CreateTime time.Time
-	Until      time.Time // zero: permanent
+	// Member is the beneficiary, and Asker the requester, as audiences and conditions see
+	// them.
+	Member, Asker Member
+	Items         []Item
+	CreateTime    time.Time
+	Until         time.Time // zero: permanent
+	// What whoever asked has written.
+	Justification string
+	Fields        map[string]string
 	// JoinFlow is the version of the flow that requested, if one did.
 	JoinFlow *Flow
+	// Imagined says that it is not submitted, but looked at: limits do not refuse it, as
+	// who asks has not said yet all that they look at.
+	Imagined bool
 	// Assigner is the requester of what was assigned, as they are now: nobody else is
 	// asked. Nil for every other request.
 	Assigner *User
@@ -163,7 +175,8 @@ func (p Parties) IsParty(userID string) bool {
 // Whoever wrote a flow does not profit from it alone: where it would approve by
 // itself what one of its editors requests or would get, the default's reviewers
 // are asked instead. So they are where an environment's flow would approve by itself
-// what the organization has.
+// what the organization has, and where a condition cannot be evaluated: what is to be
+// given is refused then.
 func SelectFlow(flows []Flow, request Request, it Item) Flow {
 	f := selectFlow(flows, request, it)
 	if f.AutoApprove && (slices.ContainsFunc(f.EditorIDs, request.IsParty) || f.EnvironmentID != "" && it.OfOrganization) {
@@ -186,8 +199,8 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 		}
 		return Default()
 	}
-	if f := flow.Select(flows, (*Flow).rule, request.asked(), it.asked()); f != nil {
-		return *f
+	if d := flow.Decide(flows, (*Flow).rule, request.asked(), it.Item); d.Flow != nil && d.Refusal != flow.ConditionFailed {
+		return *d.Flow
 	}
 	return Default()
 }
@@ -196,16 +209,18 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 // What a join-flow gives is covered by it, for as long as it says; what other flows give
 // to their audience alone it gives to nobody else either.
 func (r Request) refuse(flows []Flow, it Item) string {
-	f := flow.Select(flows, (*Flow).rule, r.asked(), it.asked())
+	d := flow.Decide(flows, (*Flow).rule, r.asked(), it.Item)
 	switch {
-	case flow.Forbids(flows, (*Flow).rule, r.asked(), it.asked()):
+	case d.Refusal == flow.ToOthersOnly:
 		return toOthersOnly
 	case r.JoinFlow != nil:
 		return ""
-	case f == nil && it.OnlyByFlow && r.Kind == Grant:
+	case d.Refusal == flow.NotCovered:
 		return "the app is closed to what no flow covers"
-	case f != nil && !f.Allows(r.asked()):
-		return fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+	case d.Refusal == flow.ConditionFailed:
+		return fmt.Sprintf("the condition of the flow %q cannot be evaluated", d.Flow.Name)
+	case len(d.Over) > 0 && !r.Imagined:
+		return "its flow gives it " + d.Over[0].Text
 	}
 	return ""
 }
@@ -215,31 +230,31 @@ const toOthersOnly = "a flow gives it to others only"
 
 // GivenToOthers reports whether flows give an item to others only, and not to the person.
 func GivenToOthers(flows []Flow, m Member, it Item) bool {
-	return flow.Forbids(flows, (*Flow).rule, flow.Request{Kind: Grant, Beneficiary: m}, it.asked())
+	return flow.Forbids(flows, (*Flow).rule, flow.Request{Kind: Grant, Beneficiary: m}, it.Item)
 }
 
 // asked is the request as the decision table has it.
 func (r Request) asked() flow.Request {
-	return flow.Request{Kind: r.Kind, Beneficiary: r.Member, CreateTime: r.CreateTime, Until: r.Until}
-}
-
-// asked is the item as the decision table has it.
-func (it Item) asked() flow.Item {
-	return flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID, OfOrganization: it.OfOrganization}
+	return flow.Request{
+		Kind: r.Kind, Beneficiary: r.Member, Requester: r.Asker, CreateTime: r.CreateTime, Until: r.Until,
+		Justification: r.Justification, Fields: r.Fields, Unasked: r.Assigner != nil,
+	}
 }
 
 // MatchesJoiner reports whether the join-flow gives the person its
-// entitlements.
+// entitlements. Nothing is given by a condition that cannot be evaluated.
 func (f Flow) MatchesJoiner(m Member) bool {
-	return f.Enabled && f.Trigger == OnJoin && m.Active && f.IsFor(m)
+	is, err := f.IsForJoiner(m)
+	return f.Enabled && f.Trigger == OnJoin && m.Active && is && err == nil
 }
 
 // Unmatches reports whether the join-flow, which has matched the person, is not for them
-// any more. Who is suspended keeps the reasons for what they hold, and a flow that is
-// switched off ends nothing.
+// any more. Who is suspended keeps the reasons for what they hold. A flow that is
+// switched off ends nothing, nor does a condition that cannot be evaluated.
 func (f Flow) Unmatches(m Member) bool {
 	m.Active = true
-	return f.Enabled && f.Trigger == OnJoin && !f.IsFor(m)
+	is, err := f.IsForJoiner(m)
+	return f.Enabled && f.Trigger == OnJoin && !is && err == nil
 }
 
 // Problem is what is wrong with one field of a flow.
@@ -287,9 +302,12 @@ func (f Flow) Check() []Problem {
 		if len(f.Kinds) > 0 {
 			add("kinds", "NOT_FOR_JOIN", "a join-flow only gives")
 		}
-	} else if !f.Scope.Any && len(f.Scope.AppIDs) == 0 && len(f.Scope.EntitlementIDs) == 0 {
-		add("scope", "SCOPE_EMPTY", "a flow is about any app, or about apps, or about entitlements")
+		f.checkJoinScope(add)
+	} else if f.Scope.Empty() {
+		add("scope", "SCOPE_EMPTY", "a flow is about any app, or about apps, entitlements, categories or bundles")
 	}
+	f.checkCondition(add)
+	f.checkLimits(add)
 	switch {
 	case f.AutoApprove && len(f.Steps) > 0:
 		add("steps", "STEPS_NOT_ALLOWED", "a flow that approves by itself has no steps")
@@ -317,4 +335,83 @@ func (f Flow) Check() []Problem {
 		}
 	}
 	return out
+}
+
+// maxFields is how many fields a flow asks for.
+const maxFields = 20
+
+// fieldKey is what a field's key looks like.
+var fieldKey = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+
+// checkCondition says what keeps the flow's condition from being saved.
+func (f Flow) checkCondition(add func(field, reason, text string)) {
+	err := flow.CheckCondition(f.Trigger, f.Condition)
+	var wrong *flow.ConditionError
+	switch {
+	case err == nil:
+	case !errors.As(err, &wrong):
+		add("condition", "CONDITION_INVALID", "it cannot be checked")
+	case wrong.TooCostly:
+		add("condition", "CONDITION_TOO_COSTLY", wrong.Text)
+	case wrong.Fails:
+		add("condition", "CONDITION_FAILS", wrong.Text)
+	default:
+		add("condition", "CONDITION_INVALID", wrong.Text)
+	}
+}
+
+// checkJoinScope says what a join-flow cannot be about besides apps: it gives what it
+// names, and nothing that becomes something else by itself.
+func (f Flow) checkJoinScope(add func(field, reason, text string)) {
+	for field, list := range map[string][]string{"scope.categories": f.Scope.Categories, "scope.bundle_ids": f.Scope.BundleIDs, "scope.risks": f.Scope.Risks} {
+		if len(list) > 0 {
+			add(field, "NOT_FOR_JOIN", "a join-flow gives the entitlements it names")
+		}
+	}
+}
+
+// checkLimits says what is wrong with the flow's limits.
+func (f Flow) checkLimits(add func(field, reason, text string)) {
+	if f.Trigger == OnJoin {
+		if f.MinJustification > 0 {
+			add("min_justification_length", "NOT_FOR_JOIN", "nobody asks by a join-flow")
+		}
+		if len(f.Fields) > 0 {
+			add("fields", "NOT_FOR_JOIN", "nobody asks by a join-flow")
+		}
+		if f.WeeklyHours != nil {
+			add("weekly_hours", "NOT_FOR_JOIN", "nobody asks by a join-flow")
+		}
+	}
+	if len(f.Fields) > maxFields {
+		add("fields", "TOO_MANY_FIELDS", fmt.Sprintf("a flow asks for %d fields at most", maxFields))
+	}
+	seen := make(map[string]bool, len(f.Fields))
+	for i, field := range f.Fields {
+		path := "fields[" + strconv.Itoa(i) + "]."
+		switch {
+		case !fieldKey.MatchString(field.Key):
+			add(path+"key", "FIELD_KEY_INVALID", "a key has small letters, digits and _, begins with a letter, and has 40 characters at most")
+		case seen[field.Key]:
+			add(path+"key", "FIELD_KEY_TWICE", "each field has a key of its own")
+		}
+		seen[field.Key] = true
+		options := make(map[string]bool, len(field.Options))
+		for _, o := range field.Options {
+			if strings.TrimSpace(o) != o || o == "" || options[o] {
+				add(path+"options", "FIELD_OPTION_INVALID", "options are not empty, without spaces around them, and each stands there once")
+				break
+			}
+			options[o] = true
+		}
+		switch choice := field.Kind == flow.ChoiceField; {
+		case choice && len(field.Options) == 0:
+			add(path+"options", "FIELD_OPTIONS_MISSING", "a choice has options")
+		case !choice && len(field.Options) > 0:
+			add(path+"options", "FIELD_OPTIONS_NOT_ALLOWED", "only a choice has options")
+		}
+	}
+	if field, reason, text := f.CheckWeeklyHours(); reason != "" {
+		add("weekly_hours."+field, reason, text)
+	}
 }

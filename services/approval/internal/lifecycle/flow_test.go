@@ -16,7 +16,7 @@ func request() lifecycle.Request {
 		RequestID: "r1", Kind: lifecycle.Grant,
 		Parties:    lifecycle.Parties{Requester: lifecycle.Person{ID: "ann", Name: "Ann"}, Beneficiary: lifecycle.Person{ID: "ben", Name: "Ben"}},
 		Member:     lifecycle.Member{ID: "ben", Active: true, GroupIDs: []string{"sales"}},
-		Items:      []lifecycle.Item{{ID: "i1", AppID: "crm", EntitlementID: "crm-account"}},
+		Items:      []lifecycle.Item{item("i1", "crm", "crm-account")},
 		CreateTime: noon,
 	}
 }
@@ -34,6 +34,11 @@ func flow(id string, change func(*lifecycle.Flow)) lifecycle.Flow {
 		change(&f)
 	}
 	return f
+}
+
+// item is an item of a request.
+func item(id, appID, entitlementID string) lifecycle.Item {
+	return lifecycle.Item{ID: id, Item: rule.Item{AppID: appID, EntitlementID: entitlementID}}
 }
 
 func TestSelectFlow(t *testing.T) {
@@ -129,6 +134,21 @@ func TestSelectFlow(t *testing.T) {
 			want:  "",
 		},
 		{
+			name:  "a condition that does not hold",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Condition, f.Priority = `beneficiary.department == "Sales"`, 1 }), flow("b", nil)},
+			want:  "b",
+		},
+		{
+			name:    "a condition that holds",
+			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Condition, f.Priority = `beneficiary.department == "Sales"`, 1 }), flow("b", nil)},
+			request: func(a *lifecycle.Request) { a.Member.Department = "Sales" }, want: "a",
+		},
+		{
+			name:  "a condition that cannot be evaluated leads to no other flow",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Condition, f.Priority = `beneficiary.group_ids[7] == "x"`, 1 }), flow("b", nil)},
+			want:  "",
+		},
+		{
 			name:  "B-REQ-18 a limit that is exceeded leads to no other flow",
 			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration, f.Priority = time.Hour, 1 }), flow("b", nil)},
 			want:  "a",
@@ -160,7 +180,7 @@ func TestSelectFlowForEachItem(t *testing.T) {
 		flow("lenient", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps = true, nil }),
 	}
 	a := request()
-	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "wiki", EntitlementID: "wiki-account"})
+	a.Items = append(a.Items, item("i2", "wiki", "wiki-account"))
 	got := lifecycle.New(a, flows, noon)
 	if got.State != lifecycle.Open || len(got.Given) != 1 || got.Given[0].ItemID != "i2" || got.Given[0].FlowID != "lenient" {
 		t.Fatalf("state %s, given %v", got.State, got.Given)
@@ -219,7 +239,7 @@ func TestNewOverTheLimit(t *testing.T) {
 		a := request()
 		a.Until = until
 		got := lifecycle.New(a, flows, noon)
-		if got.State != want || (got.Refusal == "the flow allows 1h0m0s at most") != (want == lifecycle.Cancelled) {
+		if got.State != want || (got.Refusal == "its flow gives it for 1 hour at most, and not for ever") != (want == lifecycle.Cancelled) {
 			t.Errorf("until %s: %s, %q", until, got.State, got.Refusal)
 		}
 	}

@@ -18,6 +18,8 @@ const (
 	AppAdmins    Reviewers = "app_admins"
 	NamedUsers   Reviewers = "users"
 	NamedGroups  Reviewers = "groups"
+	// ManagersManager is the manager of the manager.
+	ManagersManager Reviewers = "managers_manager"
 )
 
 // Need is how many reviewers of a step must approve.
@@ -124,17 +126,19 @@ type Resolution struct {
 // manager the manager's manager and so on; then the app's admins; then the
 // admins of the request's environment; then those of the organization.
 // approvedBy are users who have approved the step already; they are not asked
-// again.
+// again. before are users who have approved an earlier step and are not to decide
+// in two.
 //
-// If a step counts reviewers, substitutes replace the requester and the
-// beneficiary in the count.
-func Resolve(spec StepSpec, request Request, it Item, p People, approvedBy map[string]bool) Resolution {
-	r := resolver{request: request, people: p, approvedBy: approvedBy, chosen: make(map[string]bool)}
+// If a step counts reviewers, substitutes replace the requester, the beneficiary and who
+// has decided before in the count.
+func Resolve(spec StepSpec, request Request, it Item, p People, approvedBy, before map[string]bool) Resolution {
+	r := resolver{request: request, people: p, approvedBy: approvedBy, before: before, chosen: make(map[string]bool)}
 	var named int // how many the step names who could decide if they were no party
-	if spec.Reviewers == Manager {
+	switch spec.Reviewers {
+	case Manager, ManagersManager:
 		named = 1
-		r.addManager()
-	} else {
+		r.addManager(spec.Reviewers == ManagersManager)
+	default:
 		ids, none := r.named(spec, it)
 		named = r.add(ids, none)
 	}
@@ -175,6 +179,7 @@ type resolver struct {
 	request    Request
 	people     People
 	approvedBy map[string]bool
+	before     map[string]bool
 	chosen     map[string]bool
 	reasons    []string // why those before the next reviewers do not decide
 	reviewers  []Reviewer
@@ -254,10 +259,14 @@ func (r *resolver) add(ids []string, none string) (could int) {
 const maxReasons = 8
 
 // addManager adds the first who may decide, going up from the beneficiary's
-// manager.
-func (r *resolver) addManager() {
+// manager, or from that one's.
+func (r *resolver) addManager(above bool) {
 	at := r.user(r.request.Beneficiary.ID)
 	seen := map[string]bool{at.ID: true}
+	if above && at.ManagerID != "" && at.ManagerID != at.ID {
+		at = r.user(at.ManagerID)
+		seen[at.ID] = true
+	}
 	for {
 		id := at.ManagerID
 		switch {
@@ -299,6 +308,8 @@ func (r *resolver) ineligible(u User) string {
 		return name + " answers for the program that asks or gets it"
 	case r.approvedBy[u.ID]:
 		return name + " has decided already"
+	case r.before[u.ID]:
+		return name + " has decided an earlier step"
 	case !u.CanDecide:
 		return name + " cannot decide at present"
 	case !u.canDecideIn(r.request.EnvironmentID):

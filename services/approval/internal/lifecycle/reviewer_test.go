@@ -64,6 +64,17 @@ func TestResolve(t *testing.T) {
 			name: "users, more than there are: all", want: []string{"max", "pia"}, need: 2,
 			spec: lifecycle.StepSpec{Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia", "max"}, Need: lifecycle.NeedCount, NeedCount: 9},
 		},
+		{name: "the manager's manager", spec: lifecycle.StepSpec{Reviewers: lifecycle.ManagersManager, Need: lifecycle.NeedAny}, want: []string{"max"}, need: 1},
+		{
+			name: "the manager's manager asks", spec: lifecycle.StepSpec{Reviewers: lifecycle.ManagersManager, Need: lifecycle.NeedAny},
+			request: func(a *lifecycle.Request) { a.Requester = lifecycle.Person{ID: "max", Name: "Max"} },
+			want:    []string{"ada"}, substitution: "Max is the requester; Max has no manager; next in line: the app's admins", need: 1,
+		},
+		{
+			name: "nobody has a manager", spec: lifecycle.StepSpec{Reviewers: lifecycle.ManagersManager, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) { p.Users["ben"] = person("ben", "Ben", "") },
+			want:   []string{"ada"}, substitution: "Ben has no manager; next in line: the app's admins", need: 1,
+		},
 		{name: "group", spec: lifecycle.StepSpec{Reviewers: lifecycle.NamedGroups, GroupIDs: []string{"board"}, Need: lifecycle.NeedAll}, want: []string{"ada", "max"}, need: 2},
 
 		// B-APR-04: nobody approves for themselves, and the history says so.
@@ -146,7 +157,7 @@ func TestResolve(t *testing.T) {
 			if tc.people != nil {
 				tc.people(&p)
 			}
-			got := lifecycle.Resolve(tc.spec, a, a.Items[0], p, tc.decided)
+			got := lifecycle.Resolve(tc.spec, a, a.Items[0], p, tc.decided, nil)
 			var ids []string
 			for _, r := range got.Reviewers {
 				ids = append(ids, r.ID)
@@ -219,7 +230,7 @@ func TestResolveInEnvironment(t *testing.T) {
 			r.EnvironmentID = tc.environment
 			q := p
 			q.Apps = map[string]lifecycle.App{"crm": tc.app}
-			got := lifecycle.Resolve(tc.spec, r, r.Items[0], q, nil)
+			got := lifecycle.Resolve(tc.spec, r, r.Items[0], q, nil, nil)
 			var ids []string
 			for _, reviewer := range got.Reviewers {
 				ids = append(ids, reviewer.ID)
@@ -270,7 +281,7 @@ func TestResolveNeverTheConcerned(t *testing.T) {
 			Need:      rapid.SampledFrom([]lifecycle.Need{lifecycle.NeedAny, lifecycle.NeedAll, lifecycle.NeedCount}).Draw(t, "need"),
 			NeedCount: rapid.IntRange(1, 5).Draw(t, "count"),
 		}
-		got := lifecycle.Resolve(spec, a, a.Items[0], p, nil)
+		got := lifecycle.Resolve(spec, a, a.Items[0], p, nil, nil)
 		seen := make(map[string]bool)
 		for _, r := range got.Reviewers {
 			if r.ID == a.Beneficiary.ID || r.ID == a.Requester.ID {

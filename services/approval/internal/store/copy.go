@@ -49,7 +49,7 @@ select exists (select from approval where organization_id = $1 and vacant and no
 	selectJoinFlows = `select id, version from flow where organization_id = $1 and trigger = 'join' and enabled`
 	// Users with the matches of join-flows that have not ended.
 	selectMatched = `
-select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept, x.unmatched_since, x.first_counts, x.refused
+select u.id, u.state = 'active', u.email, ` + factFields + `, u.join_count, x.flow_ids, x.match_counts, x.kept, x.unmatched_since, x.first_counts, x.refused
 from user_copy u cross join lateral (
     select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts,
         coalesce(array_agg(x.kept), '{}') as kept, coalesce(array_agg(x.unmatched_since), '{}') as unmatched_since,
@@ -109,7 +109,8 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		var since []*time.Time
 		var first []int32
 		var refused []*string
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept, &since, &first, &refused}, func() (err error) {
+		_, err := pgx.ForEachRow(rows, slices.Concat([]any{&c.ID, &c.Active, &c.Email}, factTargets(&c.Member, &environment),
+			[]any{&c.JoinCount, &flows, &counts, &kept, &since, &first, &refused}), func() (err error) {
 			c.EnvironmentID = environmentID(environment)
 			candidates = append(candidates, c)
 			matched[c.ID] = make(map[string]Match, len(flows))

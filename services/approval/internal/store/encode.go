@@ -60,6 +60,7 @@ const (
 	stepEscalated     protowire.Number = 33
 	stepDecideWithin  protowire.Number = 34
 	stepDecideBy      protowire.Number = 35
+	stepDistinct      protowire.Number = 17
 
 	taskID           protowire.Number = 1
 	taskItemID       protowire.Number = 2
@@ -123,6 +124,7 @@ func encode(r *Record) ([]byte, error) {
 			e.boolean(stepEscalated, s.Escalated)
 			e.number(stepDecideWithin, int64(s.DecideWithin))
 			e.time(stepDecideBy, s.DecideBy)
+			e.boolean(stepDistinct, s.Spec.Distinct)
 		})
 	}
 	for _, t := range r.Tasks {
@@ -249,6 +251,8 @@ func decodeStep(data []byte) (*lifecycle.Step, error) {
 			s.DecideWithin = time.Duration(v.number())
 		case stepDecideBy:
 			s.DecideBy = v.time()
+		case stepDistinct:
+			s.Spec.Distinct = v.boolean()
 		}
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/filter"
+	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -431,7 +432,7 @@ type RefusedItem struct {
 }
 
 func (i RefusedItem) item() lifecycle.Item {
-	return lifecycle.Item{EntitlementID: i.EntitlementID, AppID: i.AppID, OfOrganization: i.OfOrganization}
+	return lifecycle.Item{Item: flow.Item{EntitlementID: i.EntitlementID, AppID: i.AppID, OfOrganization: i.OfOrganization}}
 }
 
 // refusedText is what is refused as it is stored; nil for nothing.

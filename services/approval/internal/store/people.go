@@ -49,7 +49,7 @@ func (q *PeopleQuery) AddEligibility(a *lifecycle.Approval, taskID string) {
 			q.ManagersOf = append(q.ManagersOf, o.Reviewer.ID)
 		}
 	}
-	if t.Given || s.Spec.Reviewers == lifecycle.Manager {
+	if t.Given || s.Spec.Reviewers == lifecycle.Manager || s.Spec.Reviewers == lifecycle.ManagersManager {
 		q.ManagersOf = append(q.ManagersOf, a.Beneficiary.ID)
 	}
 }
@@ -66,6 +66,8 @@ const (
 	canDecide   = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
 	administers = `u.role in ('admin', 'it_admin')`
 	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, u.state = 'active', ` + canDecide + `, ` + isPerson + `, ` + administers
+	// What conditions see, and where a person belongs.
+	factFields = `u.environment_id, u.user_name, u.department, u.title, u.kind`
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
 with recursive chain as (
@@ -73,7 +75,7 @@ with recursive chain as (
     union
     select u.id, u.manager_id from chain c join user_copy u on u.id = c.manager_id
 )
-select ` + userFields + `, u.environment_id from chain c join user_copy u on u.id = c.id`
+select ` + userFields + ` from chain c join user_copy u on u.id = c.id`
 	selectUsers = `
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
@@ -105,7 +107,7 @@ select m.user_id, m.group_id from group_member_copy m where m.user_id = any ($1)
 func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, people *lifecycle.People, q PeopleQuery) error {
 	b := &pgx.Batch{}
 	if len(q.ManagersOf) > 0 {
-		queueManagers(b, people, unique(q.ManagersOf), nil)
+		queueManagers(b, people, unique(q.ManagersOf))
 	}
 	apps := slices.DeleteFunc(unique(q.AppIDs), func(id string) bool {
 		_, loaded := people.Apps[id]
@@ -174,32 +176,25 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 
 // Accountable gives who answers for a user, if that is a service or an agent.
 func (s *Store) Accountable(ctx context.Context, tx *postgres.Tx, userID string) ([]string, error) {
-	rows, err := tx.Query(ctx, selectAccountable+` and u.accountable_user_id is not null`, []string{userID})
+	rows, err := tx.Query(ctx, selectAnswering, userID)
 	if err != nil {
 		return nil, fmt.Errorf("look who answers for the user: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (id string, err error) {
-		var user string
-		return id, row.Scan(&user, &id)
-	})
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("look who answers for the user: %w", err)
 	}
 	return ids, nil
 }
 
-// queueManagers reads users and their managers. members, if not nil, gets all of
-// them as audiences see them, without groups.
-func queueManagers(b *pgx.Batch, people *lifecycle.People, userIDs []string, members map[string]lifecycle.Member) {
+// queueManagers reads users and their managers.
+func queueManagers(b *pgx.Batch, people *lifecycle.People, userIDs []string) {
 	b.Queue(selectManagers, userIDs).Query(func(rows pgx.Rows) error {
 		var u lifecycle.User
-		var role, home uuid.UUID
-		_, err := pgx.ForEachRow(rows, append(userTargets(&u, &role), &home), func() error {
+		var role uuid.UUID
+		_, err := pgx.ForEachRow(rows, userTargets(&u, &role), func() error {
 			u.EnvironmentID = environmentID(role)
 			people.Users[u.ID] = u
-			if members != nil {
-				members[u.ID] = lifecycle.Member{ID: u.ID, EnvironmentID: environmentID(home), Active: u.Active}
-			}
 			return nil
 		})
 		return err
@@ -256,6 +251,11 @@ func collectGroups(groups map[string][]string) func(pgx.Rows) error {
 // userTargets are where userFields are scanned into.
 func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
 	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.Active, &u.CanDecide, &u.IsPerson, &u.Administers}
+}
+
+// factTargets are where factFields are scanned into.
+func factTargets(m *lifecycle.Member, environment *uuid.UUID) []any {
+	return []any{environment, &m.UserName, &m.Department, &m.Title, &m.Kind}
 }
 
 func collectUsers(rows pgx.Rows, people *lifecycle.People) ([]lifecycle.User, error) {

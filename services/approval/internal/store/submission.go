@@ -49,8 +49,9 @@ type Submission struct {
 	// AccountableIDs are who answers for requester and beneficiary, if they are
 	// services or agents.
 	AccountableIDs []string
-	// Member is the beneficiary as audiences see them.
-	Member lifecycle.Member
+	// Member is the beneficiary, and Asker the requester, as audiences and conditions see
+	// them.
+	Member, Asker lifecycle.Member
 	// Assigner is the requester of what was assigned.
 	Assigner lifecycle.User
 }
@@ -68,8 +69,10 @@ const (
 select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1) order by request_id for update`
 	selectGiven = `
 select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1)`
-	selectAccountable = `
-select u.id, coalesce(u.accountable_user_id::text, '') from user_copy u where u.id = any ($1)`
+	selectParties = `
+select u.id, coalesce(u.accountable_user_id::text, ''), u.state = 'active', u.email, ` + factFields + ` from user_copy u where u.id = any ($1)`
+	selectAnswering = `
+select u.accountable_user_id from user_copy u where u.id = $1 and u.accountable_user_id is not null`
 	// Whether they still are what they were is read when it counts.
 	selectAssigners = `
 select u.version, ` + userFields + ` from user_copy u where u.id = any ($1)`
@@ -132,10 +135,14 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		return err
 	})
 	accountable := make(map[string]string, len(parties))
-	b.Queue(selectAccountable, unique(parties)).Query(func(rows pgx.Rows) error {
-		var user, person string
-		_, err := pgx.ForEachRow(rows, []any{&user, &person}, func() error {
-			accountable[user] = person
+	members := make(map[string]lifecycle.Member, len(parties))
+	b.Queue(selectParties, unique(parties)).Query(func(rows pgx.Rows) error {
+		var m lifecycle.Member
+		var person string
+		var home uuid.UUID
+		_, err := pgx.ForEachRow(rows, append([]any{&m.ID, &person, &m.Active, &m.Email}, factTargets(&m, &home)...), func() error {
+			m.EnvironmentID = environmentID(home)
+			accountable[m.ID], members[m.ID] = person, m
 			return nil
 		})
 		return err
@@ -155,10 +162,9 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 			return err
 		})
 	}
-	members := make(map[string]lifecycle.Member, len(list))
-	queueManagers(b, people, beneficiaries, members)
+	queueManagers(b, people, beneficiaries)
 	groups := make(map[string][]string)
-	b.Queue(selectGroups, beneficiaries).Query(collectGroups(groups))
+	b.Queue(selectGroups, unique(parties)).Query(collectGroups(groups))
 	queueApps(b, people, unique(apps))
 	queueWorkingTime(b, people, organizationID, environments)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
@@ -181,6 +187,8 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	for _, in := range list {
 		in.Member, in.Known = members[in.BeneficiaryID]
 		in.Member.GroupIDs = groups[in.BeneficiaryID]
+		in.Asker = members[in.RequesterID]
+		in.Asker.GroupIDs = groups[in.RequesterID]
 		for _, id := range in.parties() {
 			person, known := accountable[id]
 			in.Known = in.Known && known

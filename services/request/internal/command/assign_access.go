@@ -271,6 +271,7 @@ func (c *Commands) pairs(ctx context.Context, tx *postgres.Tx, lock bool, by aut
 func (r rules) assign(by authz.Caller, person int, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) (lifecycle.Refusal, *apierr.Error) {
 	u := l.Beneficiary
 	field := fmt.Sprintf("user_ids[%d]", person)
+	decision := r.decide(s, l, c, now)
 	with := func(e *apierr.Error) *apierr.Error {
 		return e.With("user", u.ID.String()).With("entitlement", c.EntitlementID.String())
 	}
@@ -283,16 +284,16 @@ func (r rules) assign(by authz.Caller, person int, s *Submission, l *store.Looku
 			WithField(field, "BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State))
 	case !by.Scope().Owns(c.AppEnvironmentID):
 		return "", with(apierr.Denied("APP_OF_ORGANIZATION", "%s belongs to the organization, whose admins assign it", c.AppName))
-	case !r.mayAsk(by, s, l, c, now):
+	case !r.mayAsk(by, l, c, decision):
 		return "", with(apierr.Denied("NOT_FOR_OTHERS", "a flow says who asks for %s: %s, and you do not", c.AppName, c.Name))
 	}
-	switch why, longest := r.refuse(s, l, c, now); why {
+	switch why := refuse(s, c, decision); why {
 	case "":
 		return "", nil
 	case lifecycle.AlreadyRequested, lifecycle.AlreadyHeld:
 		return why, nil
 	default:
-		e := refused(why, c, longest)
+		e := refused(why, c, decision.Over)
 		for i := range e.Fields {
 			if e.Fields[i].Field == "beneficiary_id" {
 				e.Fields[i].Field = field // as it is called here

@@ -84,53 +84,66 @@ func ruleOf(f *convert.Flow) *flow.Rule { return &f.Rule }
 
 // member is a user as flows see them.
 func (r rules) member(u store.User) flow.Member {
-	return flow.Member{ID: u.ID.String(), EnvironmentID: convert.ID(u.EnvironmentID), Active: u.State == "active", GroupIDs: r.groups[u.ID]}
+	return flow.Member{
+		ID: convert.ID(u.ID), EnvironmentID: convert.ID(u.EnvironmentID), Active: u.State == "active", GroupIDs: r.groups[u.ID],
+		UserName: u.UserName, Email: u.Email, Department: u.Department, Title: u.Title, Kind: u.Kind,
+	}
 }
 
 // item is an entitlement as flows see it.
 func item(c store.Candidate) flow.Item {
-	return flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String(), OfOrganization: c.AppEnvironmentID == uuid.Nil}
+	it := flow.Item{
+		AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String(), OfOrganization: c.AppEnvironmentID == uuid.Nil, OnlyByFlow: c.OnlyByFlow,
+		AppName: c.AppName, Category: c.Category, Tags: c.Tags, EntitlementName: c.Name, EntitlementKind: c.EntitlementKind,
+	}
+	if c.Risk != "unspecified" {
+		it.Risk = c.Risk
+	}
+	for _, id := range c.BundleIDs {
+		it.BundleIDs = append(it.BundleIDs, id.String())
+	}
+	return it
 }
 
 // asked is a submission as flows see it.
 func (r rules) asked(s *Submission, l *store.Lookup, now time.Time) flow.Request {
-	q := flow.Request{Kind: flow.Kind(s.Kind), Beneficiary: r.member(l.Beneficiary), CreateTime: now}
+	q := flow.Request{
+		Kind: flow.Kind(s.Kind), Beneficiary: r.member(l.Beneficiary), Requester: r.member(l.Requester), CreateTime: now,
+		Justification: s.Justification, Fields: s.Fields, Unasked: s.Assigned,
+	}
 	if s.Until != nil {
 		q.Until = *s.Until
 	}
 	return q
 }
 
+// decide says which flow decides an item of a submission, or why it is refused.
+func (r rules) decide(s *Submission, l *store.Lookup, c store.Candidate, now time.Time) flow.Decision[convert.Flow] {
+	return flow.Decide(r.flows, ruleOf, r.asked(s, l, now), item(c))
+}
+
 // refuse says why an item of a submission cannot be requested as things stand, or by
-// the limits of the flow that decides it; empty if it can. longest is the limit.
-func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now time.Time) (why lifecycle.Refusal, longest time.Duration) {
-	if why = c.Standing().Refuse(s.Kind, s.Until); why != "" {
-		return why, 0
+// what the flows say; empty if it can.
+func refuse(s *Submission, c store.Candidate, d flow.Decision[convert.Flow]) lifecycle.Refusal {
+	if why := c.Standing().Refuse(s.Kind, s.Until); why != "" {
+		return why
 	}
-	q := r.asked(s, l, now)
-	f := flow.Select(r.flows, ruleOf, q, item(c))
 	switch requested := s.Kind == lifecycle.Grant && !s.Assigned; {
 	case requested && c.Unlisted:
-		return lifecycle.Unlisted, 0
+		return lifecycle.Unlisted
 	case requested && !c.Described:
-		return lifecycle.NotDescribed, 0
-	case flow.Forbids(r.flows, ruleOf, q, item(c)):
-		return lifecycle.NotForBeneficiary, 0
-	case f == nil && c.OnlyByFlow && s.Kind == lifecycle.Grant:
-		return lifecycle.NotCovered, 0
-	case f != nil && !f.Allows(q):
-		return lifecycle.TooLong, f.MaxDuration
+		return lifecycle.NotDescribed
 	}
-	return "", 0
+	return lifecycle.Refusal(d.Refusal)
 }
 
 // mayAsk reports whether the caller may request an item of a submission, by the
 // flow that decides it or, where that says nothing and where there is none, by
 // what holds in general.
-func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) bool {
+func (r rules) mayAsk(by authz.Caller, l *store.Lookup, c store.Candidate, d flow.Decision[convert.Flow]) bool {
 	var who *flow.Requesters
-	if f := flow.Select(r.flows, ruleOf, r.asked(s, l, now), item(c)); f != nil {
-		who = f.Requesters
+	if d.Flow != nil {
+		who = d.Flow.Requesters
 	}
 	return who.Allow(flow.Requester{
 		Member:        flow.Member{ID: by.UserID.String(), GroupIDs: r.groups[by.UserID]},

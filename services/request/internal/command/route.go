@@ -24,10 +24,11 @@ func (c *Commands) findRoutes(ctx context.Context, by authz.Caller, s *Submissio
 	r := &store.Request{
 		OrganizationID: by.OrganizationID, EnvironmentID: environment, Kind: s.Kind, Origin: store.OriginUser, Requester: person(by),
 		Beneficiary: store.Person{ID: l.Beneficiary.ID, Name: l.Beneficiary.Name, Email: l.Beneficiary.Email}, Until: s.Until, CreateTime: now,
+		Justification: s.Justification,
 	}
 	var taken []int
 	for n, p := range list {
-		if p.Refusal == "" {
+		if p.Refusal == "" || p.OverLimit {
 			r.Items, taken = append(r.Items, p.Item), append(taken, n)
 		}
 	}

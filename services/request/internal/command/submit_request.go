@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
@@ -37,7 +39,9 @@ type Submission struct {
 	EntitlementIDs []uuid.UUID
 	Justification  string
 	Until          *time.Time // nil: permanently
-	// Assigned says that an admin assigns it.
+	// Fields are what is filled in, by key.
+	Fields map[string]string
+	// Assigned says that an admin assigns it: nobody is asked to decide it, nor for fields.
 	Assigned bool
 	// ClientRequestID and Fingerprint make a repeated call safe; may be unset.
 	ClientRequestID uuid.NullUUID
@@ -49,8 +53,12 @@ type Preview struct {
 	Item *store.Item
 	// Refusal is why it would be refused; empty if it would not.
 	Refusal lifecycle.Refusal
+	// OverLimit says that the refusal is of a limit of the flow that would decide it.
+	OverLimit bool
 	// Route is who would decide it; nil if that is not known.
 	Route *requestv1.Route
+	// Limits are those of the flow that would decide it; nil for none.
+	Limits *requestv1.ItemLimits
 }
 
 // SubmitRequest submits a request. Its transaction sees the whole organization,
@@ -221,11 +229,17 @@ func (s submission) request(l *store.Lookup, flows rules, taken requested) (*sto
 		JoinCount:     l.Beneficiary.JoinCount,
 		Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: s.now, UpdateTime: s.now, Version: 1,
 	}
+	filled := make(fields)
 	for _, candidate := range l.Candidates {
-		if refusal, longest := flows.refuse(&s.Submission, l, candidate, s.now); refusal != "" {
-			return nil, s.refused(refusal, candidate, longest)
+		decision := flows.decide(&s.Submission, l, candidate, s.now)
+		if refusal := refuse(&s.Submission, candidate, decision); refusal != "" {
+			return nil, s.refused(refusal, candidate, decision.Over)
 		}
 		r.Items = append(r.Items, newItem(candidate))
+		r.Fields = filled.add(r.Fields, s.Fields, decision.Flow)
+	}
+	if err := filled.known(s.Fields); err != nil {
+		return nil, err
 	}
 	var mixed int
 	if r.EnvironmentID, mixed = environmentOf(l.Beneficiary, l.Candidates); mixed >= 0 {
@@ -283,7 +297,7 @@ func (s *Submission) found(by authz.Caller, l *store.Lookup, flows rules, now ti
 	}
 	for _, c := range l.Candidates {
 		switch {
-		case flows.mayAsk(by, s, l, c, now):
+		case flows.mayAsk(by, l, c, flows.decide(s, l, c, now)):
 		case u.ID == by.UserID:
 			return errNotForOneself.With("entitlement", c.EntitlementID.String())
 		default:
@@ -311,9 +325,9 @@ func environmentOf(beneficiary store.User, candidates []store.Candidate) (enviro
 	return environment, -1
 }
 
-// refused is the public error of an entitlement that cannot be requested; longest is
-// the limit of one that is requested for too long.
-func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) *apierr.Error {
+// refused is the public error of an entitlement that cannot be requested; over are the
+// limits that it is over.
+func refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *apierr.Error {
 	what := c.AppName + ": " + c.Name
 	var e *apierr.Error
 	request := ""
@@ -322,9 +336,8 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 		e, request = apierr.Precondition(string(refusal), "%s has been requested already", what), c.OpenRequest
 	case lifecycle.AlreadyHeld:
 		e, request = apierr.Precondition(string(refusal), "%s is held already", what), c.HeldBy
-	case lifecycle.TooLong:
-		e = apierr.InvalidField("until", string(refusal), "%s can be requested for %s at most, and not for ever", what, longest).
-			With("max_duration", longest.String())
+	case lifecycle.ConditionFailed:
+		e = apierr.Precondition(string(refusal), "%s cannot be requested now: the condition of the flow that would decide it cannot be evaluated; its admins can mend that", what)
 	case lifecycle.NotForBeneficiary:
 		e = apierr.Precondition(string(refusal), "%s is not given to this person: a flow keeps it to others", what).
 			WithField("beneficiary_id", string(refusal), "%s is not given to this person", what)
@@ -337,6 +350,9 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 	case lifecycle.NothingToRevoke:
 		e = apierr.Precondition(string(refusal), "%s is not held", what)
 	}
+	if e == nil {
+		e = overLimits(refusal, what, over)
+	}
 	if request != "" {
 		e = e.With("request", request)
 	}
@@ -345,12 +361,61 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 
 // refused is the error of an entitlement of the submission, with the field that names it
 // where that says more.
-func (s *Submission) refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) *apierr.Error {
-	e := refused(refusal, c, longest)
+func (s *Submission) refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *apierr.Error {
+	e := refused(refusal, c, over)
 	if n := slices.Index(s.EntitlementIDs, c.EntitlementID); n >= 0 && refusal == lifecycle.NotDescribed {
 		e = e.WithField(fmt.Sprintf("entitlement_ids[%d]", n), string(refusal), "nobody has said what this opens")
 	}
 	return e
+}
+
+// overLimits is the public error of what is over limits; each field that is over one is
+// named.
+func overLimits(refusal lifecycle.Refusal, what string, over []flow.Excess) *apierr.Error {
+	var e *apierr.Error
+	for _, o := range over {
+		text := what + " can be requested " + o.Text
+		switch {
+		case e == nil && o.Path == "":
+			e = apierr.Precondition(string(refusal), "%s", text)
+		case e == nil:
+			e = apierr.InvalidField(o.Path, string(refusal), "%s", text)
+		case o.Path != "":
+			e = e.WithField(o.Path, string(o.Refusal), "%s", text)
+		}
+		for k, v := range o.Metadata {
+			e = e.With(k, v)
+		}
+	}
+	return e
+}
+
+// fields are the keys that flows ask for.
+type fields map[string]bool
+
+// add adds to a request what is filled in for the fields of a flow.
+func (f fields) add(to store.Fields, values map[string]string, by *convert.Flow) store.Fields {
+	if by == nil {
+		return to
+	}
+	for _, x := range by.Fields {
+		value := strings.TrimSpace(values[x.Key])
+		if !f[x.Key] && value != "" {
+			to = append(to, store.Field{Key: x.Key, Label: x.Label, Value: value})
+		}
+		f[x.Key] = true
+	}
+	return to
+}
+
+// known refuses a value for which no flow asks.
+func (f fields) known(values map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if !f[key] {
+			return apierr.InvalidField(fmt.Sprintf("fields[%q]", key), "FIELD_UNKNOWN", "no flow that decides about this asks for it")
+		}
+	}
+	return nil
 }
 
 // newItem makes the item of a candidate. How accounts come in an app where that
@@ -362,7 +427,7 @@ func newItem(c store.Candidate) *store.Item {
 	}
 	return &store.Item{
 		ID: id.New(), EntitlementID: c.EntitlementID, EntitlementName: c.Name, AppID: c.AppID, AppName: c.AppName,
-		State: lifecycle.ItemPending, Provisioning: provisioning,
+		State: lifecycle.ItemPending, Provisioning: provisioning, Facts: convert.Facts(c),
 	}
 }
 
@@ -419,11 +484,12 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 		for _, candidate := range l.Candidates {
 			item := newItem(candidate)
 			item.ID = uuid.Nil
-			refusal, _ := flows.refuse(&s, l, candidate, now)
-			if !flows.mayAsk(by, &s, l, candidate, now) {
+			decision := flows.decide(&s, l, candidate, now)
+			refusal := refuse(&s, candidate, decision)
+			if !flows.mayAsk(by, l, candidate, decision) {
 				refusal = lifecycle.NotForOneself
 			}
-			list = append(list, Preview{Item: item, Refusal: refusal})
+			list = append(list, Preview{Item: item, Refusal: refusal, OverLimit: len(decision.Over) > 0 && refusal == lifecycle.Refusal(decision.Refusal), Limits: convert.Limits(s.Kind, decision)})
 		}
 		environment, _ = environmentOf(l.Beneficiary, l.Candidates)
 		items := postgres.Column(list, func(p Preview) *store.Item { return p.Item })

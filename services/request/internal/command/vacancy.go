@@ -50,7 +50,7 @@ func findVacancies(ctx context.Context, tx *postgres.Tx, s *Submission, l *store
 // firstStep is who decides a candidate first; approves says that nobody need to: the flow
 // approves by itself, as approval takes it.
 func (r rules) firstStep(s *Submission, l *store.Lookup, c store.Candidate, now time.Time) (step convert.FirstStep, approves bool) {
-	f := flow.Select(r.flows, ruleOf, r.asked(s, l, now), item(c))
+	f := r.decide(s, l, c, now).Flow
 	switch {
 	case f == nil:
 		return appApprovers, false

@@ -135,6 +135,9 @@ func Request(r *store.Request) *requestv1.Request {
 		CreateTime: timestamppb.New(r.CreateTime), UpdateTime: timestamppb.New(r.UpdateTime), CloseTime: timestamp(r.CloseTime), Version: r.Version,
 		Expired: r.Expired,
 	}
+	for _, f := range r.Fields {
+		out.Fields = append(out.Fields, &requestv1.RequestField{Key: f.Key, Label: f.Label, Value: f.Value})
+	}
 	for _, i := range r.Items {
 		item := Item(i)
 		out.Items = append(out.Items, item)
@@ -145,10 +148,14 @@ func Request(r *store.Request) *requestv1.Request {
 
 // Item is an item of a request as the API shows it.
 func Item(i *store.Item) *requestv1.RequestItem {
-	out := &requestv1.RequestItem{
+	out := &requestv1.RequestItem{}
+	if err := proto.Unmarshal(i.Facts, out); err != nil {
+		out.Reset() // without them it is the same request
+	}
+	proto.Merge(out, &requestv1.RequestItem{
 		Id: ID(i.ID), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName, AppId: i.AppID.String(), AppName: i.AppName,
 		State: enum.Value[requestv1.ItemState](string(i.State)), Provisioning: enum.Value[requestv1.ProvisioningSupport](i.Provisioning),
-	}
+	})
 	out.ClosingReason, out.NotInPlace = i.ClosingReason, i.NotInPlace
 	if i.GrantItemID.Valid {
 		out.GrantItemId = i.GrantItemID.UUID.String()
@@ -161,6 +168,19 @@ func Item(i *store.Item) *requestv1.RequestItem {
 	}
 	out.GiveUp = ReadGiveUp(i)
 	return out
+}
+
+// Facts is how it is stored what the catalog says of a candidate; nil for nothing.
+func Facts(c store.Candidate) []byte {
+	facts := &requestv1.RequestItem{
+		AppCategory: c.Category, AppTags: c.Tags, EntitlementKind: enum.Value[requestv1.EntitlementKind](c.EntitlementKind),
+		EntitlementRisk: enum.Value[requestv1.EntitlementRisk](c.Risk), InBundleIds: IDs(c.BundleIDs),
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(facts)
+	if err != nil { // a name that is no UTF-8, which the database does not keep
+		return nil
+	}
+	return data
 }
 
 // GiveUp is how it is stored that somebody gives up an item.

@@ -2,14 +2,17 @@ package convert
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/flow"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
 )
 
 // Flow is what is needed here of a flow: its rule, and who is asked first.
@@ -35,29 +38,7 @@ func FlowRule(data []byte) (Flow, error) {
 	if err := proto.Unmarshal(data, f); err != nil {
 		return Flow{}, fmt.Errorf("read flow: %w", err)
 	}
-	r := flow.Rule{
-		ID: f.GetId(), EnvironmentID: f.GetEnvironmentId(), Trigger: flow.Trigger(enum.Word(f.GetTrigger())),
-		Audience: flow.Audience{
-			Everyone: f.GetAudience().GetEveryone(), GroupIDs: f.GetAudience().GetGroupIds(), UserIDs: f.GetAudience().GetUserIds(),
-		},
-		Scope: flow.Scope{
-			Any: f.GetScope().GetAny(), AppIDs: f.GetScope().GetAppIds(), EntitlementIDs: f.GetScope().GetEntitlementIds(),
-		},
-		Priority: f.GetPriority(), Enabled: f.GetEnabled(), OnlyAudience: f.GetOnlyAudience(), CreateTime: f.GetCreateTime().AsTime(),
-	}
-	if d := f.GetMaxDuration(); d != nil {
-		r.MaxDuration = max(d.AsDuration(), time.Nanosecond) // one that is there limits
-	}
-	for _, k := range f.GetKinds() {
-		r.Kinds = append(r.Kinds, flow.Kind(enum.Word(k)))
-	}
-	if q := f.GetRequesters(); q != nil {
-		r.Requesters = &flow.Requesters{
-			Beneficiary: q.GetBeneficiary(), Managers: q.GetManagers(), AppAdmins: q.GetAppAdmins(), Admins: q.GetAdmins(),
-			Everyone: q.GetEveryone(), GroupIDs: q.GetGroupIds(), UserIDs: q.GetUserIds(),
-		}
-	}
-	out := Flow{Rule: r, AutoApprove: f.GetAutoApprove(), EditorIDs: f.GetEditorIds()}
+	out := Flow{Rule: flow.FromProto(f), AutoApprove: f.GetAutoApprove(), EditorIDs: f.GetEditorIds()}
 	if len(f.GetSteps()) > 0 {
 		s := f.GetSteps()[0]
 		out.FirstStep = FirstStep{Name: s.GetName(), Reviewers: enum.Word(s.GetReviewers()), UserIDs: s.GetUserIds(), GroupIDs: s.GetGroupIds()}
@@ -72,6 +53,33 @@ func ParseIDs(list []string) []uuid.UUID {
 		if id, err := uuid.Parse(s); err == nil {
 			out = append(out, id)
 		}
+	}
+	return out
+}
+
+// Limits are the limits of the flow that decides what is to be given, to show; nil for
+// none.
+func Limits(kind lifecycle.Kind, d flow.Decision[Flow]) *requestv1.ItemLimits {
+	if d.Flow == nil || kind != lifecycle.Grant {
+		return nil
+	}
+	l := d.Flow.Limits
+	out := &requestv1.ItemLimits{MinJustificationLength: l.MinJustification}
+	if l.MaxDuration > 0 {
+		out.MaxDuration = durationpb.New(l.MaxDuration)
+	}
+	for _, f := range l.Fields {
+		out.Fields = append(out.Fields, &requestv1.ItemField{
+			Key: f.Key, Label: f.Label, Help: f.Help, Kind: string(f.Kind), Options: f.Options, Required: f.Required,
+		})
+	}
+	for _, o := range d.Over {
+		if o.Refusal == flow.OutsideWeeklyHours && !o.Next.IsZero() {
+			out.NextTime = timestamppb.New(o.Next)
+		}
+	}
+	if proto.Equal(out, &requestv1.ItemLimits{}) {
+		return nil
 	}
 	return out
 }

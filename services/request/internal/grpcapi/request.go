@@ -50,7 +50,7 @@ func (s requestService) PreviewRequest(ctx context.Context, in *requestv1.Previe
 	}
 	out := &requestv1.PreviewRequestResponse{}
 	for _, p := range list {
-		out.Items = append(out.Items, &requestv1.PreviewItem{Item: convert.Item(p.Item), Refusal: string(p.Refusal), Route: p.Route})
+		out.Items = append(out.Items, &requestv1.PreviewItem{Item: convert.Item(p.Item), Refusal: string(p.Refusal), Route: p.Route, Limits: p.Limits})
 	}
 	return out, nil
 }
@@ -93,6 +93,7 @@ func submission(in *requestv1.CreateRequestRequest) (s command.Submission, err e
 	s = command.Submission{
 		Kind: lifecycle.Kind(enum.Word(in.GetKind())), BeneficiaryID: f.id("beneficiary_id", in.GetBeneficiaryId()),
 		Justification: strings.TrimSpace(in.GetJustification()), ClientRequestID: convert.Nullable(f.id("request_id", in.GetRequestId())),
+		Fields: in.GetFields(),
 	}
 	for i, e := range in.GetEntitlementIds() { // one that is there twice is refused later
 		s.EntitlementIDs = append(s.EntitlementIDs, f.id(fmt.Sprintf("entitlement_ids[%d]", i), e))

@@ -29,8 +29,8 @@ const (
 	AlreadyRequested Refusal = "ALREADY_REQUESTED"
 	AlreadyHeld      Refusal = "ALREADY_HELD"
 	NothingToRevoke  Refusal = "NOTHING_TO_REVOKE"
-	// TooLong is longer than the flow that decides it allows.
-	TooLong Refusal = "LONGER_THAN_ALLOWED"
+	// ConditionFailed is of a flow whose condition cannot be evaluated.
+	ConditionFailed Refusal = "CONDITION_FAILED"
 	// NotForBeneficiary is what flows give to others only.
 	NotForBeneficiary Refusal = "NOT_GIVEN_TO_BENEFICIARY"
 	// NotCovered is of an app that is closed to what no flow covers.

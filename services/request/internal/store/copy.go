@@ -14,6 +14,8 @@ import (
 type User struct {
 	ID, OrganizationID, EnvironmentID uuid.UUID
 	Name, Email, State                string
+	// What conditions of flows see besides.
+	UserName, Department, Title, Kind string
 	// JoinCount counts how often they have joined.
 	JoinCount int32
 	// IsPerson is false for services and agents, for which AccountableID answers.
@@ -24,7 +26,7 @@ type User struct {
 const (
 	selectUsers = `
 select id, organization_id, environment_id, display_name, email, state, join_count,
-	kind in ('employee', 'external'), accountable_user_id from user_copy where id = any ($1) order by id`
+	kind in ('employee', 'external'), accountable_user_id, user_name, department, title, kind from user_copy where id = any ($1) order by id`
 	lockUsers = selectUsers + ` for share`
 	// Against lockUsers.
 	lockUsersAlone = selectUsers + ` for no key update`
@@ -62,7 +64,10 @@ func queueUsers(b *pgx.Batch, ids []uuid.UUID, lock bool, users map[uuid.UUID]Us
 func queueUsersBy(b *pgx.Batch, sql string, ids []uuid.UUID, users map[uuid.UUID]User) {
 	b.Queue(sql, ids).Query(func(rows pgx.Rows) error {
 		var u User
-		_, err := pgx.ForEachRow(rows, []any{&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount, &u.IsPerson, &u.AccountableID}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{
+			&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount, &u.IsPerson, &u.AccountableID,
+			&u.UserName, &u.Department, &u.Title, &u.Kind,
+		}, func() error {
 			users[u.ID] = u
 			return nil
 		})

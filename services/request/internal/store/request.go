@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,6 +55,11 @@ type Candidate struct {
 	Held                bool
 	HeldUntil           *time.Time
 	HeldBy, OpenRequest string // ids of requests; empty for none
+
+	// What flows look at besides.
+	EntitlementKind, Risk, Category string
+	Tags                            []string
+	BundleIDs                       []uuid.UUID // those that it is in
 }
 
 // Standing is what the rules need to know of a candidate.
@@ -72,8 +78,8 @@ type Lookup struct {
 	Kind           lifecycle.Kind
 	EntitlementIDs []uuid.UUID
 
-	// Beneficiary is found; the nil id says that they are unknown.
-	Beneficiary User
+	// Beneficiary and Requester are found; the nil id says that they are unknown.
+	Beneficiary, Requester User
 	// Manages says that the requester is the beneficiary's manager, or the
 	// manager of one.
 	Manages bool
@@ -97,7 +103,8 @@ select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
 	w.requester_id = any (a.admin_ids), a.only_by_flow, a.catalog_state = 'unlisted',
 	case when a.catalog_state = 'unlisted' then coalesce(w.requester_id = any (a.admin_ids) or w.requester_id = any (a.approver_ids) or w.requester_id = a.owner_id, false)
 		or exists (select from grant_copy o where o.user_id = w.requester_id and o.app_id = a.id and not o.removed) else true end,
-	btrim(e.description) <> '' or e.kind = 'account' and btrim(a.description) <> '', g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
+	btrim(e.description) <> '' or e.kind = 'account' and btrim(a.description) <> '', g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, ''),
+	e.kind, e.risk, a.category, a.tags
 from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[]) with ordinality
 	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, requester_id, n)
 join entitlement e on e.id = w.entitlement_id
@@ -163,8 +170,12 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 	var beneficiaries, environments, users, entitlements, requesters []uuid.UUID
 	var numbers []int32
 	var kinds []string
+	asking := make(map[uuid.UUID]User, len(lookups))
 	for n, l := range lookups {
-		l.Beneficiary, l.Manages, l.LastResort, l.Candidates = User{}, false, false, nil
+		l.Beneficiary, l.Requester, l.Manages, l.LastResort, l.Candidates = User{}, User{}, false, false, nil
+		if l.RequesterID != uuid.Nil && l.RequesterID != l.BeneficiaryID {
+			asking[l.RequesterID] = User{}
+		}
 		beneficiaries = append(beneficiaries, l.BeneficiaryID)
 		for _, e := range l.EntitlementIDs {
 			numbers, environments, users = append(numbers, int32(n)), append(environments, l.EnvironmentID), append(users, l.BeneficiaryID)
@@ -175,6 +186,9 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 	found := make(map[uuid.UUID]User, len(lookups))
 	var b pgx.Batch
 	queueUsers(&b, beneficiaries, lock, found)
+	if len(asking) > 0 {
+		queueUsers(&b, slices.Collect(maps.Keys(asking)), false, asking)
+	}
 	queueManagers(&b, lookups)
 	queueLastResort(&b, lookups)
 	if rules != nil {
@@ -195,7 +209,7 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 		var c Candidate
 		into := []any{
 			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Administered, &c.OnlyByFlow, &c.Unlisted, &c.HasPlace, &c.Described, &c.Held, &c.HeldUntil,
-			&c.HeldBy, &c.OpenRequest,
+			&c.HeldBy, &c.OpenRequest, &c.EntitlementKind, &c.Risk, &c.Category, &c.Tags,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			lookups[n].Candidates = append(lookups[n].Candidates, c)
@@ -207,7 +221,10 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 		return err
 	}
 	for _, l := range lookups {
-		l.Beneficiary = found[l.BeneficiaryID]
+		l.Beneficiary, l.Requester = found[l.BeneficiaryID], asking[l.RequesterID]
+		if l.RequesterID == l.BeneficiaryID {
+			l.Requester = l.Beneficiary
+		}
 	}
 	return nil
 }
@@ -234,21 +251,21 @@ const (
 	insertRequests = `
 insert into access_request (organization_id, id, environment_id, kind, origin, requester_id, requester_name, requester_email,
 	beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
-	client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count)
+	client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count, fields)
 select $1, n.*
 from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
 	$9::uuid[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::uuid[], $16::int[],
-	$17::uuid[], $18::bytea[], $19::uuid[], $20::int[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::int[])
+	$17::uuid[], $18::bytea[], $19::uuid[], $20::int[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::int[], $25::jsonb[])
 	n (id, environment_id, kind, origin, requester_id, requester_name, requester_email, beneficiary_id, beneficiary_name, beneficiary_email,
-	justification, until, state, flow_id, flow_version, client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count)
+	justification, until, state, flow_id, flow_version, client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count, fields)
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, not_in_place, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, not_in_place, facts, state, open)
 select $1, n.*, 'pending', true
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::boolean[])
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::boolean[], $17::bytea[])
 	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy,
-	grant_item_id, apart_request_id, not_in_place)
+	grant_item_id, apart_request_id, not_in_place, facts)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -302,7 +319,8 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 		at(func(r *Request) *time.Time { return &r.CreateTime }),
 		at(func(r *Request) *time.Time { return &r.CreateTime }),
 		postgres.Column(list, func(n New) int64 { return n.Request.Version }),
-		postgres.Column(list, func(n New) int32 { return max(n.Request.MatchCount, 1) }))
+		postgres.Column(list, func(n New) int32 { return max(n.Request.MatchCount, 1) }),
+		postgres.Column(list, func(n New) Fields { return n.Request.Fields }))
 
 	var items []newItem
 	for _, n := range list {
@@ -337,7 +355,8 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 			}
 			return i.Request.ID
 		}),
-		postgres.Column(items, func(i newItem) bool { return i.NotInPlace }))
+		postgres.Column(items, func(i newItem) bool { return i.NotInPlace }),
+		postgres.Column(items, func(i newItem) []byte { return i.Facts }))
 }
 
 const (
@@ -514,6 +533,8 @@ type Request struct {
 	CloseTime              *time.Time
 	// Expired says that it was cancelled because Until had passed.
 	Expired bool
+	// Fields are what whoever asked has filled in.
+	Fields  Fields
 	Version int64
 	Items   []*Item
 	// SeenApps are the apps whose items a viewer sees; nil means all. Items has
@@ -560,6 +581,9 @@ type Item struct {
 	ClosingReason string
 	// NotInPlace says of what a join-flow takes away that it was not even approved then.
 	NotInPlace bool
+	// Facts are an encoded gatehouse.request.v1.RequestItem with what the catalog said of it
+	// when it was asked for; nil for nothing.
+	Facts []byte
 	// Pointless says that it was asked to be cancelled because there is nothing left to be
 	// decided. Only Load reads it.
 	Pointless bool
@@ -572,15 +596,25 @@ type Item struct {
 	reopened bool
 }
 
+// Fields are what whoever asked has filled in, in the order of the form.
+type Fields []Field
+
+// Field is one of them.
+type Field struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
+	Value string `json:"value"`
+}
+
 const (
 	requestColumns = `r.id, r.organization_id, r.environment_id, r.kind, r.origin, r.requester_id, r.requester_name, r.requester_email,
 	r.beneficiary_id, r.beneficiary_name, r.beneficiary_email, r.justification, r.until, r.state, r.closing_reason,
-	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version, r.expired`
+	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version, r.expired, r.fields`
 	// In a record a value of a domain is not sent as the text that it is, and the
 	// driver would not know its type.
 	withItems = requestColumns + `,
 	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
-		i.grant_item_id, i.closing_reason, i.not_in_place) order by i.position)
+		i.grant_item_id, i.closing_reason, i.not_in_place, i.facts) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -591,7 +625,7 @@ func scanRequest(row pgx.CollectableRow, more ...any) (*Request, error) {
 	err := row.Scan(append([]any{
 		&r.ID, &r.OrganizationID, &r.EnvironmentID, &r.Kind, &r.Origin, &requester, &r.Requester.Name, &r.Requester.Email,
 		&r.Beneficiary.ID, &r.Beneficiary.Name, &r.Beneficiary.Email, &r.Justification, &r.Until, &r.State, &r.ClosingReason,
-		&closer, &r.ClosedBy.Name, &r.ClosedBy.Email, &r.FlowID, &r.FlowVersion, &r.CreateTime, &r.UpdateTime, &r.CloseTime, &r.Version, &r.Expired,
+		&closer, &r.ClosedBy.Name, &r.ClosedBy.Email, &r.FlowID, &r.FlowVersion, &r.CreateTime, &r.UpdateTime, &r.CloseTime, &r.Version, &r.Expired, &r.Fields,
 	}, more...)...)
 	r.Requester.ID, r.ClosedBy.ID = requester.UUID, closer.UUID
 	return &r, err
@@ -630,7 +664,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
 select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
-	closing_reason, not_in_place, pointless, state_version from request_item
+	closing_reason, not_in_place, facts, pointless, state_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -673,7 +707,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
-			&i.ClosingReason, &i.NotInPlace, &i.Pointless, &i.StateVersion,
+			&i.ClosingReason, &i.NotInPlace, &i.Facts, &i.Pointless, &i.StateVersion,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {

@@ -62,6 +62,16 @@ type FlowInput struct {
 	UnmatchAction UnmatchAction `protobuf:"varint,13,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
 	// How long a join-flow waits before that, 30 days at most; see Flow.
 	UnmatchAfter *durationpb.Duration `protobuf:"bytes,14,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	// What must hold besides, in CEL; see Flow.
+	Condition string `protobuf:"bytes,15,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Asks nobody in two steps of one item; see Flow.
+	DistinctReviewers bool `protobuf:"varint,16,opt,name=distinct_reviewers,json=distinctReviewers,proto3" json:"distinct_reviewers,omitempty"`
+	// How many characters the justification has at least; see Flow.
+	MinJustificationLength int32 `protobuf:"varint,17,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
+	// What whoever asks is asked for; see Flow.
+	Fields []*FlowField `protobuf:"bytes,18,rep,name=fields,proto3" json:"fields,omitempty"`
+	// When access may be asked for; see Flow.
+	WeeklyHours *WeeklyHours `protobuf:"bytes,19,opt,name=weekly_hours,json=weeklyHours,proto3" json:"weekly_hours,omitempty"`
 	// How long an item may wait for its decisions, 1 hour to 365 days; see Flow.
 	DecideWithin  *durationpb.Duration `protobuf:"bytes,40,opt,name=decide_within,json=decideWithin,proto3" json:"decide_within,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -192,6 +202,41 @@ func (x *FlowInput) GetUnmatchAction() UnmatchAction {
 func (x *FlowInput) GetUnmatchAfter() *durationpb.Duration {
 	if x != nil {
 		return x.UnmatchAfter
+	}
+	return nil
+}
+
+func (x *FlowInput) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *FlowInput) GetDistinctReviewers() bool {
+	if x != nil {
+		return x.DistinctReviewers
+	}
+	return false
+}
+
+func (x *FlowInput) GetMinJustificationLength() int32 {
+	if x != nil {
+		return x.MinJustificationLength
+	}
+	return 0
+}
+
+func (x *FlowInput) GetFields() []*FlowField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *FlowInput) GetWeeklyHours() *WeeklyHours {
+	if x != nil {
+		return x.WeeklyHours
 	}
 	return nil
 }
@@ -1856,7 +1901,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\a\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\t\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1877,7 +1922,13 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"requesters\x12#\n" +
 	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\x12U\n" +
 	"\x0eunmatch_action\x18\r \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\runmatchAction\x12O\n" +
-	"\runmatch_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\funmatchAfter\x12R\n" +
+	"\runmatch_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\funmatchAfter\x12&\n" +
+	"\tcondition\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tcondition\x12-\n" +
+	"\x12distinct_reviewers\x18\x10 \x01(\bR\x11distinctReviewers\x12D\n" +
+	"\x18min_justification_length\x18\x11 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x16minJustificationLength\x12B\n" +
+	"\x06fields\x18\x12 \x03(\v2 .gatehouse.approval.v1.FlowFieldB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06fields\x12E\n" +
+	"\fweekly_hours\x18\x13 \x01(\v2\".gatehouse.approval.v1.WeeklyHoursR\vweeklyHours\x12R\n" +
 	"\rdecide_within\x18( \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x05\b\x80\xe7\x84\x0f2\x03\b\x90\x1cR\fdecideWithin\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
@@ -2068,16 +2119,18 @@ var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
 	(*FlowRequesters)(nil),            // 34: gatehouse.approval.v1.FlowRequesters
 	(UnmatchAction)(0),                // 35: gatehouse.approval.v1.UnmatchAction
-	(*Flow)(nil),                      // 36: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil),     // 37: google.protobuf.FieldMask
-	(*v1.Request)(nil),                // 38: gatehouse.request.v1.Request
-	(*v1.Route)(nil),                  // 39: gatehouse.request.v1.Route
-	(FlowRequests)(0),                 // 40: gatehouse.approval.v1.FlowRequests
-	(FlowMatches)(0),                  // 41: gatehouse.approval.v1.FlowMatches
-	(*v11.Person)(nil),                // 42: gatehouse.identity.v1.Person
-	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
-	(TaskState)(0),                    // 44: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                      // 45: gatehouse.approval.v1.Task
+	(*FlowField)(nil),                 // 36: gatehouse.approval.v1.FlowField
+	(*WeeklyHours)(nil),               // 37: gatehouse.approval.v1.WeeklyHours
+	(*Flow)(nil),                      // 38: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 39: google.protobuf.FieldMask
+	(*v1.Request)(nil),                // 40: gatehouse.request.v1.Request
+	(*v1.Route)(nil),                  // 41: gatehouse.request.v1.Route
+	(FlowRequests)(0),                 // 42: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 43: gatehouse.approval.v1.FlowMatches
+	(*v11.Person)(nil),                // 44: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
+	(TaskState)(0),                    // 46: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 47: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	28, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
@@ -2089,67 +2142,69 @@ var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	34, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
 	35, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
 	33, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
-	33, // 9: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
-	0,  // 10: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	36, // 11: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	36, // 12: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	36, // 13: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	36, // 14: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	37, // 15: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 16: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	38, // 17: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
-	39, // 18: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
-	40, // 19: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	41, // 20: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	36, // 21: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	15, // 22: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	42, // 23: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	29, // 24: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	42, // 25: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	42, // 26: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	43, // 27: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	37, // 29: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	42, // 31: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	42, // 32: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	44, // 33: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	45, // 34: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	45, // 35: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	45, // 36: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	45, // 37: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	43, // 38: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
-	1,  // 39: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 40: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 41: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 42: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	16, // 43: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	13, // 44: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	9,  // 45: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
-	11, // 46: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	18, // 47: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	20, // 48: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	22, // 49: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	24, // 50: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	26, // 51: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
-	2,  // 52: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 53: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 54: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 55: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	17, // 56: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	14, // 57: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	10, // 58: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
-	12, // 59: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	19, // 60: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	21, // 61: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	23, // 62: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	25, // 63: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	27, // 64: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
-	52, // [52:65] is the sub-list for method output_type
-	39, // [39:52] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	36, // 9: gatehouse.approval.v1.FlowInput.fields:type_name -> gatehouse.approval.v1.FlowField
+	37, // 10: gatehouse.approval.v1.FlowInput.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
+	33, // 11: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
+	0,  // 12: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
+	38, // 13: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	38, // 14: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	38, // 15: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	38, // 16: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	39, // 17: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 18: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	40, // 19: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
+	41, // 20: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
+	42, // 21: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	43, // 22: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	38, // 23: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	15, // 24: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	44, // 25: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	29, // 26: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	44, // 27: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	44, // 28: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	45, // 29: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	38, // 30: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	39, // 31: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 32: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	44, // 33: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	44, // 34: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	46, // 35: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	47, // 36: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	47, // 37: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	47, // 38: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	47, // 39: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	45, // 40: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
+	1,  // 41: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 42: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 43: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 44: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	16, // 45: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	13, // 46: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	9,  // 47: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
+	11, // 48: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	18, // 49: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	20, // 50: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	22, // 51: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	24, // 52: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	26, // 53: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
+	2,  // 54: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 55: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 56: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 57: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	17, // 58: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	14, // 59: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	10, // 60: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
+	12, // 61: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	19, // 62: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	21, // 63: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	23, // 64: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	25, // 65: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	27, // 66: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
+	54, // [54:67] is the sub-list for method output_type
+	41, // [41:54] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }

@@ -1510,7 +1510,18 @@ type RequestItem struct {
 	// Of what a join-flow takes away: true if it was not approved yet, and so not in place,
 	// when the flow let the person go, as far as the request says. Then nobody is asked about
 	// it, whatever the flow says, unless it was approved after all.
-	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
+	NotInPlace bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
+	// Category of the app, its tags, and kind and risk of the entitlement when it was asked
+	// for: what flows look at.
+	AppCategory string `protobuf:"bytes,20,opt,name=app_category,json=appCategory,proto3" json:"app_category,omitempty"`
+	// Tags of the app then.
+	AppTags []string `protobuf:"bytes,21,rep,name=app_tags,json=appTags,proto3" json:"app_tags,omitempty"`
+	// Kind of the entitlement then.
+	EntitlementKind EntitlementKind `protobuf:"varint,22,opt,name=entitlement_kind,json=entitlementKind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"entitlement_kind,omitempty"`
+	// Risk of the entitlement then.
+	EntitlementRisk EntitlementRisk `protobuf:"varint,23,opt,name=entitlement_risk,json=entitlementRisk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"entitlement_risk,omitempty"`
+	// Ids of the bundles that the entitlement was in then.
+	InBundleIds   []string `protobuf:"bytes,24,rep,name=in_bundle_ids,json=inBundleIds,proto3" json:"in_bundle_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1629,6 +1640,105 @@ func (x *RequestItem) GetNotInPlace() bool {
 	return false
 }
 
+func (x *RequestItem) GetAppCategory() string {
+	if x != nil {
+		return x.AppCategory
+	}
+	return ""
+}
+
+func (x *RequestItem) GetAppTags() []string {
+	if x != nil {
+		return x.AppTags
+	}
+	return nil
+}
+
+func (x *RequestItem) GetEntitlementKind() EntitlementKind {
+	if x != nil {
+		return x.EntitlementKind
+	}
+	return EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED
+}
+
+func (x *RequestItem) GetEntitlementRisk() EntitlementRisk {
+	if x != nil {
+		return x.EntitlementRisk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
+func (x *RequestItem) GetInBundleIds() []string {
+	if x != nil {
+		return x.InBundleIds
+	}
+	return nil
+}
+
+// RequestField is what whoever asked has filled in, for a field that a flow asks for.
+type RequestField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which field, as the flow calls it.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the form called it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// What was filled in.
+	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestField) Reset() {
+	*x = RequestField{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestField) ProtoMessage() {}
+
+func (x *RequestField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestField.ProtoReflect.Descriptor instead.
+func (*RequestField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RequestField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RequestField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *RequestField) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Request is one ask for access to come or to go.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1681,13 +1791,15 @@ type Request struct {
 	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
 	// True while nobody can decide a step of an item: its vacancy says what would help.
 	WaitsForReviewer bool `protobuf:"varint,22,opt,name=waits_for_reviewer,json=waitsForReviewer,proto3" json:"waits_for_reviewer,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What was filled in, in the order of the form.
+	Fields        []*RequestField `protobuf:"bytes,25,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1811,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1824,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Request) GetId() string {
@@ -1869,6 +1981,13 @@ func (x *Request) GetWaitsForReviewer() bool {
 	return false
 }
 
+func (x *Request) GetFields() []*RequestField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 // Comment is what somebody said on a request. It never changes the status.
 type Comment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1888,7 +2007,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +2019,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2032,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Comment) GetId() string {
@@ -1988,7 +2107,7 @@ type Conversation struct {
 
 func (x *Conversation) Reset() {
 	*x = Conversation{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2119,7 @@ func (x *Conversation) String() string {
 func (*Conversation) ProtoMessage() {}
 
 func (x *Conversation) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2132,7 @@ func (x *Conversation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conversation.ProtoReflect.Descriptor instead.
 func (*Conversation) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Conversation) GetId() string {
@@ -2126,7 +2245,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2257,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2270,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Message) GetId() string {
@@ -2208,7 +2327,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2339,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2352,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -2347,7 +2466,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
 	"\rRouteReviewer\x125\n" +
 	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
-	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x84\x04\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x8a\x06\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -2362,7 +2481,16 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\vgrantItemId\x12%\n" +
 	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\x12 \n" +
 	"\fnot_in_place\x18\f \x01(\bR\n" +
-	"notInPlace\"\x88\b\n" +
+	"notInPlace\x12!\n" +
+	"\fapp_category\x18\x14 \x01(\tR\vappCategory\x12\x19\n" +
+	"\bapp_tags\x18\x15 \x03(\tR\aappTags\x12P\n" +
+	"\x10entitlement_kind\x18\x16 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x0fentitlementKind\x12P\n" +
+	"\x10entitlement_risk\x18\x17 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x0fentitlementRisk\x12\"\n" +
+	"\rin_bundle_ids\x18\x18 \x03(\tR\vinBundleIds\"L\n" +
+	"\fRequestField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xc4\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -2389,7 +2517,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
 	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\x12\x18\n" +
 	"\aexpired\x18\x15 \x01(\bR\aexpired\x12,\n" +
-	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\"\xc0\x01\n" +
+	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\x12:\n" +
+	"\x06fields\x18\x19 \x03(\v2\".gatehouse.request.v1.RequestFieldR\x06fields\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2505,7 +2634,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -2526,62 +2655,66 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(*RouteStep)(nil),             // 16: gatehouse.request.v1.RouteStep
 	(*RouteReviewer)(nil),         // 17: gatehouse.request.v1.RouteReviewer
 	(*RequestItem)(nil),           // 18: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 19: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 20: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 21: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 22: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 23: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 25: gatehouse.identity.v1.Person
+	(*RequestField)(nil),          // 19: gatehouse.request.v1.RequestField
+	(*Request)(nil),               // 20: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 21: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 22: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 23: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 24: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 26: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	24, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	24, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	24, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	25, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	25, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	25, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
 	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	24, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	24, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	25, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	25, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	25, // 11: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	24, // 12: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	26, // 11: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	25, // 12: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
 	16, // 13: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
 	17, // 14: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
 	14, // 15: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	25, // 16: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	26, // 16: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
 	9,  // 17: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
 	0,  // 18: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	14, // 19: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
 	13, // 20: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	6,  // 21: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 22: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	25, // 23: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	25, // 24: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	18, // 25: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	24, // 26: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	8,  // 27: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	25, // 28: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	24, // 29: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	24, // 30: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	24, // 31: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	25, // 32: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	24, // 33: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	25, // 34: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
-	10, // 35: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	24, // 36: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	24, // 37: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	25, // 38: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	24, // 39: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	24, // 40: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	25, // 41: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	4,  // 21: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
+	5,  // 22: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	6,  // 23: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 24: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	26, // 25: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	26, // 26: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	18, // 27: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	25, // 28: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	8,  // 29: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	26, // 30: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	25, // 31: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	25, // 32: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	25, // 33: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	19, // 34: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
+	26, // 35: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	25, // 36: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	26, // 37: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	10, // 38: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	25, // 39: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	25, // 40: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	26, // 41: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	25, // 42: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	25, // 43: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	26, // 44: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -2595,7 +2728,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -15,6 +15,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -1542,7 +1543,9 @@ type CreateRequestRequest struct {
 	Justification string `protobuf:"bytes,5,opt,name=justification,proto3" json:"justification,omitempty"`
 	// When the access ends, in the future; unset means permanent. Only for a
 	// grant.
-	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// What is filled in for the fields that flows ask for, by their keys. Only for a grant.
+	Fields        map[string]string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1615,6 +1618,13 @@ func (x *CreateRequestRequest) GetJustification() string {
 func (x *CreateRequestRequest) GetUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Until
+	}
+	return nil
+}
+
+func (x *CreateRequestRequest) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
 	}
 	return nil
 }
@@ -1764,12 +1774,16 @@ type PreviewItem struct {
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
 	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
-	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED or NOT_FOR_ONESELF; empty
-	// if it would be taken.
+	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED, CONDITION_FAILED,
+	// OUTSIDE_WEEKLY_HOURS, JUSTIFICATION_TOO_SHORT, FIELD_MISSING, FIELD_INVALID or
+	// NOT_FOR_ONESELF; empty if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
-	// Who would decide it. Unset if it would be refused, and while this cannot be looked
-	// up, which keeps nobody from asking.
-	Route         *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// Who would decide it; of what is over a limit, if it were within. Unset if it would be
+	// refused otherwise, and while this cannot be looked up, which keeps nobody from asking.
+	Route *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// The limits of the flow that would decide it, of what is to be given; unset if there
+	// are none.
+	Limits        *ItemLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1825,6 +1839,178 @@ func (x *PreviewItem) GetRoute() *Route {
 	return nil
 }
 
+func (x *PreviewItem) GetLimits() *ItemLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// ItemLimits are what a flow refuses to go beyond.
+type ItemLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long access may be; unset for no limit.
+	MaxDuration *durationpb.Duration `protobuf:"bytes,1,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
+	// How many characters the justification has at least.
+	MinJustificationLength int32 `protobuf:"varint,2,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
+	// What whoever asks is asked for.
+	Fields []*ItemField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Set if it cannot be asked for at this moment: when it can be again.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemLimits) Reset() {
+	*x = ItemLimits{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemLimits) ProtoMessage() {}
+
+func (x *ItemLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemLimits.ProtoReflect.Descriptor instead.
+func (*ItemLimits) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ItemLimits) GetMaxDuration() *durationpb.Duration {
+	if x != nil {
+		return x.MaxDuration
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetMinJustificationLength() int32 {
+	if x != nil {
+		return x.MinJustificationLength
+	}
+	return 0
+}
+
+func (x *ItemLimits) GetFields() []*ItemField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
+// ItemField is something that whoever asks is asked for.
+type ItemField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called in the request's fields.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the form calls it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// A sentence that helps to fill it in; may be empty.
+	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	// What it takes: "text", "number" (a decimal, such as -12.5), "date" (YYYY-MM-DD) or
+	// "choice" (one of options).
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What can be chosen.
+	Options []string `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
+	// True if it must be filled in.
+	Required      bool `protobuf:"varint,6,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemField) Reset() {
+	*x = ItemField{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemField) ProtoMessage() {}
+
+func (x *ItemField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemField.ProtoReflect.Descriptor instead.
+func (*ItemField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ItemField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ItemField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ItemField) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *ItemField) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ItemField) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ItemField) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
 // AssignAccessRequest says who is to get what.
 type AssignAccessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1847,7 +2033,7 @@ type AssignAccessRequest struct {
 
 func (x *AssignAccessRequest) Reset() {
 	*x = AssignAccessRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2045,7 @@ func (x *AssignAccessRequest) String() string {
 func (*AssignAccessRequest) ProtoMessage() {}
 
 func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2058,7 @@ func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessRequest.ProtoReflect.Descriptor instead.
 func (*AssignAccessRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AssignAccessRequest) GetRequestId() string {
@@ -1923,7 +2109,7 @@ type AssignAccessResponse struct {
 
 func (x *AssignAccessResponse) Reset() {
 	*x = AssignAccessResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2121,7 @@ func (x *AssignAccessResponse) String() string {
 func (*AssignAccessResponse) ProtoMessage() {}
 
 func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2134,7 @@ func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessResponse.ProtoReflect.Descriptor instead.
 func (*AssignAccessResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AssignAccessResponse) GetRequests() []*Request {
@@ -1982,7 +2168,7 @@ type SkippedAssignment struct {
 
 func (x *SkippedAssignment) Reset() {
 	*x = SkippedAssignment{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2180,7 @@ func (x *SkippedAssignment) String() string {
 func (*SkippedAssignment) ProtoMessage() {}
 
 func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2193,7 @@ func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedAssignment.ProtoReflect.Descriptor instead.
 func (*SkippedAssignment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SkippedAssignment) GetUserId() string {
@@ -2049,7 +2235,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2247,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2260,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PreviewAssignmentRequest) GetAssignment() *AssignAccessRequest {
@@ -2097,7 +2283,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2295,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2122,7 +2308,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PreviewAssignmentResponse) GetApps() []*AssignmentApp {
@@ -2155,7 +2341,7 @@ type AssignmentApp struct {
 
 func (x *AssignmentApp) Reset() {
 	*x = AssignmentApp{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2353,7 @@ func (x *AssignmentApp) String() string {
 func (*AssignmentApp) ProtoMessage() {}
 
 func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2366,7 @@ func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentApp.ProtoReflect.Descriptor instead.
 func (*AssignmentApp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AssignmentApp) GetAppId() string {
@@ -2224,7 +2410,7 @@ type AssignmentItem struct {
 
 func (x *AssignmentItem) Reset() {
 	*x = AssignmentItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2422,7 @@ func (x *AssignmentItem) String() string {
 func (*AssignmentItem) ProtoMessage() {}
 
 func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2435,7 @@ func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentItem.ProtoReflect.Descriptor instead.
 func (*AssignmentItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AssignmentItem) GetUser() *v1.Person {
@@ -2298,7 +2484,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2496,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2509,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -2344,7 +2530,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2542,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2555,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -2413,7 +2599,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2611,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2624,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -2510,7 +2696,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2522,7 +2708,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2535,7 +2721,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -2565,7 +2751,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2763,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2776,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -2618,7 +2804,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2816,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2829,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -2668,7 +2854,7 @@ type GiveUpRequestRequest struct {
 
 func (x *GiveUpRequestRequest) Reset() {
 	*x = GiveUpRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2866,7 @@ func (x *GiveUpRequestRequest) String() string {
 func (*GiveUpRequestRequest) ProtoMessage() {}
 
 func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2879,7 @@ func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GiveUpRequestRequest) GetId() string {
@@ -2728,7 +2914,7 @@ type GiveUpRequestResponse struct {
 
 func (x *GiveUpRequestResponse) Reset() {
 	*x = GiveUpRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2926,7 @@ func (x *GiveUpRequestResponse) String() string {
 func (*GiveUpRequestResponse) ProtoMessage() {}
 
 func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2939,7 @@ func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GiveUpRequestResponse) GetRequest() *Request {
@@ -2782,7 +2968,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2980,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2993,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -2842,7 +3028,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +3040,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +3053,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -2901,7 +3087,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2913,7 +3099,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2926,7 +3112,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -2977,7 +3163,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3175,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3188,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -3042,7 +3228,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +3240,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3067,7 +3253,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -3118,7 +3304,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3316,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3329,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -3164,7 +3350,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -3270,7 +3456,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xff\x03\n" +
 	"\x14CreateRequestRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12A\n" +
@@ -3279,17 +3465,35 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12<\n" +
 	"\x0fentitlement_ids\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
 	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"P\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12e\n" +
+	"\x06fields\x18\x14 \x03(\v26.gatehouse.request.v1.CreateRequestRequest.FieldsEntryB\x15\xbaH\x12\x9a\x01\x0f\x102\"\x04r\x02\x18(*\x05r\x03\x18\xa0\x1fR\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
 	"\x15CreateRequestResponse\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"e\n" +
 	"\x15PreviewRequestRequest\x12L\n" +
 	"\arequest\x18\x01 \x01(\v2*.gatehouse.request.v1.CreateRequestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"Q\n" +
 	"\x16PreviewRequestResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\x91\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xcb\x01\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
-	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\"\x98\x02\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x128\n" +
+	"\x06limits\x18\x14 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
+	"\n" +
+	"ItemLimits\x12<\n" +
+	"\fmax_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vmaxDuration\x128\n" +
+	"\x18min_justification_length\x18\x02 \x01(\x05R\x16minJustificationLength\x127\n" +
+	"\x06fields\x18\x03 \x03(\v2\x1f.gatehouse.request.v1.ItemFieldR\x06fields\x127\n" +
+	"\tnext_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"\x91\x01\n" +
+	"\tItemField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x18\n" +
+	"\aoptions\x18\x05 \x03(\tR\aoptions\x12\x1a\n" +
+	"\brequired\x18\x06 \x01(\bR\brequired\"\x98\x02\n" +
 	"\x13AssignAccessRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x123\n" +
@@ -3450,7 +3654,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
@@ -3479,142 +3683,151 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*PreviewRequestRequest)(nil),           // 24: gatehouse.request.v1.PreviewRequestRequest
 	(*PreviewRequestResponse)(nil),          // 25: gatehouse.request.v1.PreviewRequestResponse
 	(*PreviewItem)(nil),                     // 26: gatehouse.request.v1.PreviewItem
-	(*AssignAccessRequest)(nil),             // 27: gatehouse.request.v1.AssignAccessRequest
-	(*AssignAccessResponse)(nil),            // 28: gatehouse.request.v1.AssignAccessResponse
-	(*SkippedAssignment)(nil),               // 29: gatehouse.request.v1.SkippedAssignment
-	(*PreviewAssignmentRequest)(nil),        // 30: gatehouse.request.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil),       // 31: gatehouse.request.v1.PreviewAssignmentResponse
-	(*AssignmentApp)(nil),                   // 32: gatehouse.request.v1.AssignmentApp
-	(*AssignmentItem)(nil),                  // 33: gatehouse.request.v1.AssignmentItem
-	(*GetRequestRequest)(nil),               // 34: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),              // 35: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),             // 36: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),            // 37: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),            // 38: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),           // 39: gatehouse.request.v1.CancelRequestResponse
-	(*GiveUpRequestRequest)(nil),            // 40: gatehouse.request.v1.GiveUpRequestRequest
-	(*GiveUpRequestResponse)(nil),           // 41: gatehouse.request.v1.GiveUpRequestResponse
-	(*AddCommentRequest)(nil),               // 42: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),              // 43: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),             // 44: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),            // 45: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),             // 46: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),            // 47: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),                // 48: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),               // 49: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),                    // 50: gatehouse.request.v1.AccountAdoption
-	(CatalogState)(0),                       // 51: gatehouse.request.v1.CatalogState
-	(*App)(nil),                             // 52: gatehouse.request.v1.App
-	(*Entitlement)(nil),                     // 53: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),           // 54: google.protobuf.FieldMask
-	(EntitlementKind)(0),                    // 55: gatehouse.request.v1.EntitlementKind
-	(EntitlementRisk)(0),                    // 56: gatehouse.request.v1.EntitlementRisk
-	(RequestKind)(0),                        // 57: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),           // 58: google.protobuf.Timestamp
-	(*Request)(nil),                         // 59: gatehouse.request.v1.Request
-	(*RequestItem)(nil),                     // 60: gatehouse.request.v1.RequestItem
-	(*Route)(nil),                           // 61: gatehouse.request.v1.Route
-	(*v1.Person)(nil),                       // 62: gatehouse.identity.v1.Person
-	(RequestState)(0),                       // 63: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                         // 64: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),                   // 65: gatehouse.request.v1.TimelineEntry
+	(*ItemLimits)(nil),                      // 27: gatehouse.request.v1.ItemLimits
+	(*ItemField)(nil),                       // 28: gatehouse.request.v1.ItemField
+	(*AssignAccessRequest)(nil),             // 29: gatehouse.request.v1.AssignAccessRequest
+	(*AssignAccessResponse)(nil),            // 30: gatehouse.request.v1.AssignAccessResponse
+	(*SkippedAssignment)(nil),               // 31: gatehouse.request.v1.SkippedAssignment
+	(*PreviewAssignmentRequest)(nil),        // 32: gatehouse.request.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),       // 33: gatehouse.request.v1.PreviewAssignmentResponse
+	(*AssignmentApp)(nil),                   // 34: gatehouse.request.v1.AssignmentApp
+	(*AssignmentItem)(nil),                  // 35: gatehouse.request.v1.AssignmentItem
+	(*GetRequestRequest)(nil),               // 36: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),              // 37: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),             // 38: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),            // 39: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),            // 40: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),           // 41: gatehouse.request.v1.CancelRequestResponse
+	(*GiveUpRequestRequest)(nil),            // 42: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),           // 43: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),               // 44: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),              // 45: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),             // 46: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),            // 47: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),             // 48: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),            // 49: gatehouse.request.v1.ListTimelineResponse
+	nil,                                     // 50: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	(ProvisioningSupport)(0),                // 51: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 52: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 53: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 54: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 55: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 56: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),           // 57: google.protobuf.FieldMask
+	(EntitlementKind)(0),                    // 58: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),                    // 59: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),                        // 60: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),           // 61: google.protobuf.Timestamp
+	(*Request)(nil),                         // 62: gatehouse.request.v1.Request
+	(*RequestItem)(nil),                     // 63: gatehouse.request.v1.RequestItem
+	(*Route)(nil),                           // 64: gatehouse.request.v1.Route
+	(*durationpb.Duration)(nil),             // 65: google.protobuf.Duration
+	(*v1.Person)(nil),                       // 66: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 67: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 68: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 69: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	48, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	49, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	50, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	51, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
-	52, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	53, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	52, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	52, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	52, // 8: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	54, // 9: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	52, // 10: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	52, // 11: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	55, // 12: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	56, // 13: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	53, // 14: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	51, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	52, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	53, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	54, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	55, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	56, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	55, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	55, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	55, // 8: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	57, // 9: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	55, // 10: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	55, // 11: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	58, // 12: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	59, // 13: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	56, // 14: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
 	14, // 15: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
-	55, // 16: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	56, // 17: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	53, // 18: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	53, // 19: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	54, // 20: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	53, // 21: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	53, // 22: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	57, // 23: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	58, // 24: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	59, // 25: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	22, // 26: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	26, // 27: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	60, // 28: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	61, // 29: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
-	58, // 30: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	59, // 31: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
-	29, // 32: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
-	27, // 33: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
-	32, // 34: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
-	33, // 35: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	48, // 36: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	62, // 37: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	60, // 38: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	59, // 39: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 40: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	63, // 41: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	59, // 42: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	59, // 43: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	59, // 44: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	64, // 45: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	64, // 46: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	65, // 47: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 48: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 49: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 50: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 51: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 52: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	13, // 53: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
-	11, // 54: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	16, // 55: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	18, // 56: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	20, // 57: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	22, // 58: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	24, // 59: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	27, // 60: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	30, // 61: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	34, // 62: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	36, // 63: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	38, // 64: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	40, // 65: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	42, // 66: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	44, // 67: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	46, // 68: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 69: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 70: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 71: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 72: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 73: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	15, // 74: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
-	12, // 75: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	17, // 76: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	19, // 77: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	21, // 78: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	23, // 79: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	25, // 80: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	28, // 81: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	31, // 82: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	35, // 83: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	37, // 84: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	39, // 85: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	41, // 86: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	43, // 87: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	45, // 88: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	47, // 89: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	69, // [69:90] is the sub-list for method output_type
-	48, // [48:69] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	58, // 16: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	59, // 17: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	56, // 18: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	56, // 19: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	57, // 20: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	56, // 21: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	56, // 22: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	60, // 23: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	61, // 24: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	50, // 25: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	62, // 26: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	22, // 27: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	26, // 28: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	63, // 29: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	64, // 30: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
+	27, // 31: gatehouse.request.v1.PreviewItem.limits:type_name -> gatehouse.request.v1.ItemLimits
+	65, // 32: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
+	28, // 33: gatehouse.request.v1.ItemLimits.fields:type_name -> gatehouse.request.v1.ItemField
+	61, // 34: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
+	61, // 35: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	62, // 36: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	31, // 37: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	29, // 38: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	34, // 39: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	35, // 40: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	51, // 41: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	66, // 42: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	63, // 43: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	62, // 44: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 45: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	67, // 46: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	62, // 47: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	62, // 48: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	62, // 49: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	68, // 50: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	68, // 51: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	69, // 52: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 53: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 54: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 55: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 56: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 57: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	13, // 58: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	11, // 59: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	16, // 60: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	18, // 61: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	20, // 62: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	22, // 63: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	24, // 64: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	29, // 65: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	32, // 66: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	36, // 67: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	38, // 68: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	40, // 69: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	42, // 70: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	44, // 71: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	46, // 72: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	48, // 73: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 74: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 75: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 76: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 77: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 78: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	15, // 79: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	12, // 80: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	17, // 81: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	19, // 82: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	21, // 83: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	23, // 84: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	25, // 85: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	30, // 86: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	33, // 87: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	37, // 88: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	39, // 89: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	41, // 90: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	43, // 91: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	45, // 92: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	47, // 93: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	49, // 94: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	74, // [74:95] is the sub-list for method output_type
+	53, // [53:74] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -3629,7 +3842,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   47,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -643,7 +643,12 @@ type RequestServiceClient interface {
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID. Limits of the flow that decides an item,
+	// each with its field, and several in one answer: LONGER_THAN_ALLOWED,
+	// JUSTIFICATION_TOO_SHORT (metadata min_justification_length), FIELD_MISSING and
+	// FIELD_INVALID (metadata field), FIELD_UNKNOWN for a field that no flow asks for.
+	// FAILED_PRECONDITION: OUTSIDE_WEEKLY_HOURS (metadata next_time and time_zone),
+	// CONDITION_FAILED (the condition of the flow whose turn it is cannot be evaluated).
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, who would decide it, and what would be refused. Nothing
@@ -667,7 +672,9 @@ type RequestServiceClient interface {
 	// REQUEST_ID_REUSED, ALREADY_REQUESTED if others request it all the time, and
 	// QUOTA_EXCEEDED, which a preview does not foresee. INVALID_ARGUMENT: USER_UNKNOWN and
 	// ENTITLEMENT_UNKNOWN, also for those of another environment, ENVIRONMENTS_MIXED,
-	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, JUSTIFICATION_TOO_SHORT, NOT_IN_FUTURE,
+	// TIME_INVALID, BLANK. FAILED_PRECONDITION: OUTSIDE_WEEKLY_HOURS, CONDITION_FAILED. Fields
+	// are asked of nobody who assigns.
 	AssignAccess(ctx context.Context, in *AssignAccessRequest, opts ...grpc.CallOption) (*AssignAccessResponse, error)
 	// PreviewAssignment says what AssignAccess would do: how accounts will come in each
 	// app, and for each person and entitlement what would be refused or left out. Nothing
@@ -853,7 +860,12 @@ type RequestServiceServer interface {
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID. Limits of the flow that decides an item,
+	// each with its field, and several in one answer: LONGER_THAN_ALLOWED,
+	// JUSTIFICATION_TOO_SHORT (metadata min_justification_length), FIELD_MISSING and
+	// FIELD_INVALID (metadata field), FIELD_UNKNOWN for a field that no flow asks for.
+	// FAILED_PRECONDITION: OUTSIDE_WEEKLY_HOURS (metadata next_time and time_zone),
+	// CONDITION_FAILED (the condition of the flow whose turn it is cannot be evaluated).
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, who would decide it, and what would be refused. Nothing
@@ -877,7 +889,9 @@ type RequestServiceServer interface {
 	// REQUEST_ID_REUSED, ALREADY_REQUESTED if others request it all the time, and
 	// QUOTA_EXCEEDED, which a preview does not foresee. INVALID_ARGUMENT: USER_UNKNOWN and
 	// ENTITLEMENT_UNKNOWN, also for those of another environment, ENVIRONMENTS_MIXED,
-	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, JUSTIFICATION_TOO_SHORT, NOT_IN_FUTURE,
+	// TIME_INVALID, BLANK. FAILED_PRECONDITION: OUTSIDE_WEEKLY_HOURS, CONDITION_FAILED. Fields
+	// are asked of nobody who assigns.
 	AssignAccess(context.Context, *AssignAccessRequest) (*AssignAccessResponse, error)
 	// PreviewAssignment says what AssignAccess would do: how accounts will come in each
 	// app, and for each person and entitlement what would be refused or left out. Nothing
