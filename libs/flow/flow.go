@@ -314,6 +314,25 @@ func (r *Rule) before(o *Rule, it Item) bool {
 	return r.ID < o.ID
 }
 
+// Order are the flows in the order in which they come about an item, whether they match
+// or not.
+func Order[F any](flows []F, rule func(*F) *Rule, it Item) []*F {
+	out := make([]*F, len(flows))
+	for i := range flows {
+		out[i] = &flows[i]
+	}
+	slices.SortStableFunc(out, func(a, b *F) int {
+		switch {
+		case rule(a).before(rule(b), it):
+			return -1
+		case rule(b).before(rule(a), it):
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
 // Select returns the flow that decides an item: of those that match the one of
 // highest priority, of these the oldest; nil if none does. About an app of the
 // organization its own flows come before those of the person's environment; about an

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -32,37 +33,45 @@ func (c *Commands) LookUpRoutes(ctx context.Context, organizationID uuid.UUID, r
 		}
 		request := requestOf(in, r, people)
 		request.Imagined = true
-		for i := range request.Items { // which have no ids yet
-			request.Items[i].ID = request.Items[i].EntitlementID
-		}
-		a := loaded{Record: &store.Record{OrganizationID: organizationID, Approval: lifecycle.New(request, in.Flows, c.Clock.Now())}}
-		steps := make([]*stepOf, 0, len(a.Steps))
-		// Many items have the same steps, which ask the same people: a step that asks a large
-		// group is resolved once.
-		var distinct []*stepOf
-		same := make(map[string]*stepOf)
-		for _, s := range a.Steps {
-			key := fmt.Sprintf("%s %#v", s.AppID, s.Spec)
-			if same[key] == nil {
-				same[key] = &stepOf{loaded: a, step: s}
-				distinct = append(distinct, same[key])
-			}
-			steps = append(steps, same[key])
-		}
-		if err := c.resolve(ctx, tx, people, distinct); err != nil {
-			return err
-		}
-		routes = nil
-		for _, it := range request.Items {
-			route := &requestv1.Route{Automatic: slices.ContainsFunc(a.Given, func(g lifecycle.Given) bool { return g.ItemID == it.ID })}
-			for n, s := range a.Steps {
-				if s.ItemID == it.ID {
-					route.Steps = append(route.Steps, convert.RouteStep(a.Approval, s, steps[n].resolution))
-				}
-			}
-			routes = append(routes, route)
-		}
-		return nil
+		routes, err = c.routes(ctx, tx, organizationID, people, request, in.Flows, c.Clock.Now())
+		return err
 	})
 	return routes, err
+}
+
+// routes says who would decide each item of a request by flows, which is planned as a
+// submitted one is at that time.
+func (c *Commands) routes(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, people *lifecycle.People, request lifecycle.Request, flows []lifecycle.Flow, at time.Time) ([]*requestv1.Route, error) {
+	request.Items = slices.Clone(request.Items)
+	for i := range request.Items { // which may have no ids yet
+		request.Items[i].ID = request.Items[i].EntitlementID
+	}
+	a := loaded{Record: &store.Record{OrganizationID: organizationID, Approval: lifecycle.New(request, flows, at)}}
+	steps := make([]*stepOf, 0, len(a.Steps))
+	// Many items have the same steps, which ask the same people: a step that asks a large
+	// group is resolved once.
+	var distinct []*stepOf
+	same := make(map[string]*stepOf)
+	for _, s := range a.Steps {
+		key := fmt.Sprintf("%s %#v", s.AppID, s.Spec)
+		if same[key] == nil {
+			same[key] = &stepOf{loaded: a, step: s}
+			distinct = append(distinct, same[key])
+		}
+		steps = append(steps, same[key])
+	}
+	if err := c.resolve(ctx, tx, people, distinct); err != nil {
+		return nil, err
+	}
+	var routes []*requestv1.Route
+	for _, it := range request.Items {
+		route := &requestv1.Route{Automatic: slices.ContainsFunc(a.Given, func(g lifecycle.Given) bool { return g.ItemID == it.ID })}
+		for n, s := range a.Steps {
+			if s.ItemID == it.ID {
+				route.Steps = append(route.Steps, convert.RouteStep(a.Approval, s, steps[n].resolution))
+			}
+		}
+		routes = append(routes, route)
+	}
+	return routes, nil
 }

@@ -326,3 +326,38 @@ func RouteStep(a *lifecycle.Approval, s *lifecycle.Step, r lifecycle.Resolution)
 	}
 	return out
 }
+
+// RequestKind is a kind to show.
+func RequestKind(k lifecycle.Kind) requestv1.RequestKind {
+	return enum.Value[requestv1.RequestKind](string(k))
+}
+
+// ImaginedItem is an entitlement as it would stand in a request.
+func ImaginedItem(it store.CatalogItem) (*requestv1.RequestItem, error) {
+	app := &requestv1.App{}
+	if err := proto.Unmarshal(it.App, app); err != nil {
+		return nil, fmt.Errorf("decode app %s: %w", it.AppID, err)
+	}
+	out := &requestv1.RequestItem{
+		EntitlementId: it.EntitlementID, EntitlementName: it.EntitlementName, AppId: it.AppID, AppName: it.AppName, AppCategory: it.Category, AppTags: app.GetTags(),
+		EntitlementKind: enum.Value[requestv1.EntitlementKind](it.EntitlementKind),
+	}
+	if it.Risk != "" {
+		out.EntitlementRisk = enum.Value[requestv1.EntitlementRisk](it.Risk)
+	}
+	return out, nil
+}
+
+// SameDecision reports whether two decisions ask the same people, as many of them in each
+// step, or refuse alike. What flows and steps are called makes no difference.
+func SameDecision(a, b *approvalv1.ReplayedDecision) bool {
+	if a.GetRefusal() != b.GetRefusal() || a.GetRoute().GetAutomatic() != b.GetRoute().GetAutomatic() {
+		return false
+	}
+	return slices.EqualFunc(a.GetRoute().GetSteps(), b.GetRoute().GetSteps(), func(a, b *requestv1.RouteStep) bool {
+		return a.GetNeededApprovals() == b.GetNeededApprovals() && a.GetReviewerCount() == b.GetReviewerCount() &&
+			slices.EqualFunc(a.GetReviewers(), b.GetReviewers(), func(a, b *requestv1.RouteReviewer) bool {
+				return a.GetPerson().GetUserId() == b.GetPerson().GetUserId()
+			})
+	})
+}

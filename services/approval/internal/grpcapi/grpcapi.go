@@ -4,13 +4,17 @@
 package grpcapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/resource"
@@ -128,6 +132,55 @@ func (s flowService) PreviewDeleteFlow(ctx context.Context, r *approvalv1.Previe
 		return nil, err
 	}
 	return s.commands.PreviewDeleteFlow(ctx, authz.Must(ctx).Scope(), flowID.String())
+}
+
+func (s flowService) PreviewFlow(ctx context.Context, r *approvalv1.PreviewFlowRequest) (*approvalv1.PreviewFlowResponse, error) {
+	c := authz.Must(ctx)
+	return s.commands.PreviewFlow(ctx, c.Scope(), convert.UserActor(person(c)), draft(r.GetDraft()))
+}
+
+func (s flowService) SimulateFlows(ctx context.Context, r *approvalv1.SimulateFlowsRequest) (*approvalv1.SimulateFlowsResponse, error) {
+	c := authz.Must(ctx)
+	m := command.Simulation{
+		RequesterID: r.GetRequesterId(), BeneficiaryID: r.GetBeneficiaryId(), Kind: lifecycle.Kind(enum.Word(r.GetKind())),
+		EntitlementIDs: r.GetEntitlementIds(), Justification: r.GetJustification(), Fields: r.GetFields(),
+	}
+	for field, t := range map[string]*timestamppb.Timestamp{"create_time": r.GetCreateTime(), "until": r.GetUntil()} {
+		if t == nil {
+			continue
+		}
+		if t.CheckValid() != nil {
+			return nil, apierr.InvalidField(field, "TIME_INVALID", "not a time")
+		}
+	}
+	if r.GetCreateTime() != nil {
+		m.CreateTime = r.GetCreateTime().AsTime()
+	}
+	if r.GetUntil() != nil {
+		m.Until = r.GetUntil().AsTime()
+	}
+	if r.GetDraft() != nil {
+		d := draft(r.GetDraft())
+		m.Draft = &d
+	}
+	items, err := s.commands.SimulateFlows(ctx, c.Scope(), convert.UserActor(person(c)), m)
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.SimulateFlowsResponse{Items: items}, nil
+}
+
+func (s flowService) ReplayFlow(ctx context.Context, r *approvalv1.ReplayFlowRequest) (*approvalv1.ReplayFlowResponse, error) {
+	c := authz.Must(ctx)
+	return s.commands.ReplayFlow(ctx, c.Scope(), convert.UserActor(person(c)), draft(r.GetDraft()), cmp.Or(int(r.GetDays()), replayDays))
+}
+
+// replayDays is how far back a replay goes that does not say.
+const replayDays = 30
+
+// draft is a flow that a call does not save.
+func draft(d *approvalv1.FlowDraft) command.Draft {
+	return command.Draft{ID: d.GetId(), EnvironmentID: d.GetEnvironmentId(), Flow: convert.FlowInput(d.GetFlow())}
 }
 
 func (s flowService) LookUpRoutes(ctx context.Context, r *approvalv1.LookUpRoutesRequest) (*approvalv1.LookUpRoutesResponse, error) {

@@ -233,9 +233,7 @@ func (r *resolver) add(ids []string, none string) (could int) {
 			users = append(users, r.user(id))
 		}
 	}
-	slices.SortFunc(users, func(a, b User) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(users, func(a, b User) int { return compareNames(a.Person, b.Person) })
 	substitution := strings.Join(r.reasons, "; ")
 	for _, u := range users {
 		reason := r.ineligible(u)
@@ -253,6 +251,10 @@ func (r *resolver) add(ids []string, none string) (could int) {
 		r.reasons = append(r.reasons, none)
 	}
 	return could
+}
+
+func compareNames(a, b Person) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 }
 
 // maxReasons bounds a substitution's text.

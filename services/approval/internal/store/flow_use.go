@@ -68,6 +68,13 @@ select p.matched, p.n, p.id, p.display_name, p.email from (
     where not w.matched and w.active and w.is_for or w.matched and not w.kept and not w.is_for) p
 where p.place <= $7 order by p.matched, p.place`
 
+	selectEverybody = `
+select u.id, u.display_name, u.email, u.state = 'active', ` + factFields + `
+from user_copy u where u.organization_id = $1 and not u.removed order by u.display_name, u.id`
+	selectMatchedBefore = `
+select u.id, x.kept from flow_match x join user_copy u on u.id = x.user_id and x.join_count = u.join_count
+where x.flow_id = $1 and x.end_time is null`
+
 	deleteFlow       = `update flow set delete_time = $2, enabled = false, matched_version = version, ending = $3 where id = $1`
 	selectEnding     = `select id, organization_id, ending from flow where ending is not null and id > $1 order by id limit $2`
 	setEnded         = `update flow set ending = null where id = $1`
@@ -114,6 +121,9 @@ func (s *Store) FirstOf(ctx context.Context, tx *postgres.Tx, organizationID uui
 // WouldMatch counts whom a join-flow would come to match as it is given, and whom it would
 // let go, of those who hold something by it; with the first of both by name.
 func (s *Store) WouldMatch(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, limit int) (begun, ended People, err error) {
+	if f.Condition != "" {
+		return s.wouldMatchIf(ctx, tx, organizationID, f, limit)
+	}
 	a := f.Audience
 	rows, err := tx.Query(ctx, selectWouldMatch, organizationID, f.ID, environmentUUID(f.EnvironmentID), a.Everyone, a.UserIDs, a.GroupIDs, limit)
 	if err != nil {
@@ -131,6 +141,38 @@ func (s *Store) WouldMatch(ctx context.Context, tx *postgres.Tx, organizationID 
 		return nil
 	}); err != nil {
 		return begun, ended, fmt.Errorf("read whom a flow would match: %w", err)
+	}
+	return begun, ended, nil
+}
+
+// wouldMatchIf is WouldMatch of a flow with a condition, for which each person is looked at.
+func (s *Store) wouldMatchIf(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, limit int) (begun, ended People, err error) {
+	matched := make(map[string]bool) // and whether what it gave is kept
+	rows, err := tx.Query(ctx, selectMatchedBefore, f.ID)
+	if err != nil {
+		return begun, ended, fmt.Errorf("read whom a flow has matched: %w", err)
+	}
+	var user string
+	var kept bool
+	if _, err := pgx.ForEachRow(rows, []any{&user, &kept}, func() error { matched[user] = kept; return nil }); err != nil {
+		return begun, ended, fmt.Errorf("read whom a flow has matched: %w", err)
+	}
+	people, err := members(ctx, tx, selectEverybody, organizationID)
+	if err != nil {
+		return begun, ended, fmt.Errorf("read whom a flow would match: %w", err)
+	}
+	add := func(to *People, m AudienceMember) {
+		if to.Count++; len(to.First) < limit {
+			to.First = append(to.First, lifecycle.Person{ID: m.ID, Name: m.Name, Email: m.Email})
+		}
+	}
+	for _, m := range people {
+		switch kept, has := matched[m.ID]; {
+		case !has && f.MatchesJoiner(m.Member):
+			add(&begun, m)
+		case has && !kept && f.Unmatches(m.Member):
+			add(&ended, m)
+		}
 	}
 	return begun, ended, nil
 }

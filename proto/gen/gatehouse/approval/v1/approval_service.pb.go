@@ -693,6 +693,1082 @@ func (x *UpdateFlowResponse) GetFlow() *Flow {
 	return nil
 }
 
+// FlowDraft is a flow that is not saved.
+type FlowDraft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the flow that it would replace; empty for a new one.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of the environment that would own a new one; empty for the caller's, which for a
+	// caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,2,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// The flow as it would be.
+	Flow          *FlowInput `protobuf:"bytes,3,opt,name=flow,proto3" json:"flow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowDraft) Reset() {
+	*x = FlowDraft{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowDraft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowDraft) ProtoMessage() {}
+
+func (x *FlowDraft) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowDraft.ProtoReflect.Descriptor instead.
+func (*FlowDraft) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *FlowDraft) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FlowDraft) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *FlowDraft) GetFlow() *FlowInput {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
+// PreviewFlowRequest is what would be saved.
+type PreviewFlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	Draft         *FlowDraft `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewFlowRequest) Reset() {
+	*x = PreviewFlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewFlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewFlowRequest) ProtoMessage() {}
+
+func (x *PreviewFlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewFlowRequest.ProtoReflect.Descriptor instead.
+func (*PreviewFlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PreviewFlowRequest) GetDraft() *FlowDraft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+// PreviewFlowResponse is what saving it would mean.
+type PreviewFlowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many people its steps would ask and so notify, each counted once.
+	NotifiedCount int32 `protobuf:"varint,1,opt,name=notified_count,json=notifiedCount,proto3" json:"notified_count,omitempty"`
+	// Its steps, in their order.
+	Steps []*FlowStepPreview `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	// Flows that could claim the same as it, with the same priority.
+	Ties []*FlowTie `protobuf:"bytes,3,rep,name=ties,proto3" json:"ties,omitempty"`
+	// How many people it is for.
+	AudienceCount int32 `protobuf:"varint,4,opt,name=audience_count,json=audienceCount,proto3" json:"audience_count,omitempty"`
+	// How many entitlements it is about.
+	EntitlementCount int32 `protobuf:"varint,5,opt,name=entitlement_count,json=entitlementCount,proto3" json:"entitlement_count,omitempty"`
+	// True if there are more people or entitlements than were looked at (20000 of each).
+	Truncated     bool `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewFlowResponse) Reset() {
+	*x = PreviewFlowResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewFlowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewFlowResponse) ProtoMessage() {}
+
+func (x *PreviewFlowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewFlowResponse.ProtoReflect.Descriptor instead.
+func (*PreviewFlowResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PreviewFlowResponse) GetNotifiedCount() int32 {
+	if x != nil {
+		return x.NotifiedCount
+	}
+	return 0
+}
+
+func (x *PreviewFlowResponse) GetSteps() []*FlowStepPreview {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *PreviewFlowResponse) GetTies() []*FlowTie {
+	if x != nil {
+		return x.Ties
+	}
+	return nil
+}
+
+func (x *PreviewFlowResponse) GetAudienceCount() int32 {
+	if x != nil {
+		return x.AudienceCount
+	}
+	return 0
+}
+
+func (x *PreviewFlowResponse) GetEntitlementCount() int32 {
+	if x != nil {
+		return x.EntitlementCount
+	}
+	return 0
+}
+
+func (x *PreviewFlowResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// FlowStepPreview is whom a step would ask.
+type FlowStepPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the step.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many people it would ask in all, each counted once.
+	ReviewerCount int32 `protobuf:"varint,2,opt,name=reviewer_count,json=reviewerCount,proto3" json:"reviewer_count,omitempty"`
+	// The first of them by name, 20 at most.
+	Reviewers []*v11.Person `protobuf:"bytes,3,rep,name=reviewers,proto3" json:"reviewers,omitempty"`
+	// For what it would have nobody whom it names who can decide, so that substitutes are
+	// asked: names of apps, or of people without a manager, 20 at most; empty if it names
+	// nobody at all.
+	NobodyFor []string `protobuf:"bytes,4,rep,name=nobody_for,json=nobodyFor,proto3" json:"nobody_for,omitempty"`
+	// How many these are.
+	NobodyCount int32 `protobuf:"varint,5,opt,name=nobody_count,json=nobodyCount,proto3" json:"nobody_count,omitempty"`
+	// For what it hangs on a single person, or on as many as must approve: names of apps, or
+	// of managers; 20 at most.
+	SingleFor []string `protobuf:"bytes,6,rep,name=single_for,json=singleFor,proto3" json:"single_for,omitempty"`
+	// How many these are.
+	SingleCount   int32 `protobuf:"varint,7,opt,name=single_count,json=singleCount,proto3" json:"single_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowStepPreview) Reset() {
+	*x = FlowStepPreview{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowStepPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowStepPreview) ProtoMessage() {}
+
+func (x *FlowStepPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowStepPreview.ProtoReflect.Descriptor instead.
+func (*FlowStepPreview) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *FlowStepPreview) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FlowStepPreview) GetReviewerCount() int32 {
+	if x != nil {
+		return x.ReviewerCount
+	}
+	return 0
+}
+
+func (x *FlowStepPreview) GetReviewers() []*v11.Person {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
+func (x *FlowStepPreview) GetNobodyFor() []string {
+	if x != nil {
+		return x.NobodyFor
+	}
+	return nil
+}
+
+func (x *FlowStepPreview) GetNobodyCount() int32 {
+	if x != nil {
+		return x.NobodyCount
+	}
+	return 0
+}
+
+func (x *FlowStepPreview) GetSingleFor() []string {
+	if x != nil {
+		return x.SingleFor
+	}
+	return nil
+}
+
+func (x *FlowStepPreview) GetSingleCount() int32 {
+	if x != nil {
+		return x.SingleCount
+	}
+	return 0
+}
+
+// FlowTie is a flow that could claim the same as another, with the same priority: the
+// older one decides.
+type FlowTie struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the other flow.
+	FlowId string `protobuf:"bytes,1,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
+	// Its name.
+	FlowName string `protobuf:"bytes,2,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// True if the other one would decide, as it is older.
+	OtherDecides bool `protobuf:"varint,3,opt,name=other_decides,json=otherDecides,proto3" json:"other_decides,omitempty"`
+	// Somebody for whom both are, and something about which both are.
+	ExampleUser *v11.Person `protobuf:"bytes,4,opt,name=example_user,json=exampleUser,proto3" json:"example_user,omitempty"`
+	// App and entitlement, such as "CRM: account".
+	ExampleEntitlement string `protobuf:"bytes,5,opt,name=example_entitlement,json=exampleEntitlement,proto3" json:"example_entitlement,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *FlowTie) Reset() {
+	*x = FlowTie{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowTie) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowTie) ProtoMessage() {}
+
+func (x *FlowTie) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowTie.ProtoReflect.Descriptor instead.
+func (*FlowTie) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FlowTie) GetFlowId() string {
+	if x != nil {
+		return x.FlowId
+	}
+	return ""
+}
+
+func (x *FlowTie) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *FlowTie) GetOtherDecides() bool {
+	if x != nil {
+		return x.OtherDecides
+	}
+	return false
+}
+
+func (x *FlowTie) GetExampleUser() *v11.Person {
+	if x != nil {
+		return x.ExampleUser
+	}
+	return nil
+}
+
+func (x *FlowTie) GetExampleEntitlement() string {
+	if x != nil {
+		return x.ExampleEntitlement
+	}
+	return ""
+}
+
+// SimulateFlowsRequest is an imagined request.
+type SimulateFlowsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A draft that is to count as if it were saved; unset for the flows as they are.
+	Draft *FlowDraft `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	// Id or user name of who would ask; empty for the beneficiary.
+	RequesterId string `protobuf:"bytes,2,opt,name=requester_id,json=requesterId,proto3" json:"requester_id,omitempty"`
+	// Id or user name of the one for whom it would be.
+	BeneficiaryId string `protobuf:"bytes,3,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
+	// Grant or revoke.
+	Kind v1.RequestKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
+	// Ids of what would be asked for; each once.
+	EntitlementIds []string `protobuf:"bytes,5,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
+	// When it would be asked; unset for now.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the access would end, after create_time; unset for permanent.
+	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// Why.
+	Justification string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
+	// What would be filled in, by the keys of fields.
+	Fields        map[string]string `protobuf:"bytes,9,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateFlowsRequest) Reset() {
+	*x = SimulateFlowsRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateFlowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateFlowsRequest) ProtoMessage() {}
+
+func (x *SimulateFlowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateFlowsRequest.ProtoReflect.Descriptor instead.
+func (*SimulateFlowsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SimulateFlowsRequest) GetDraft() *FlowDraft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+func (x *SimulateFlowsRequest) GetRequesterId() string {
+	if x != nil {
+		return x.RequesterId
+	}
+	return ""
+}
+
+func (x *SimulateFlowsRequest) GetBeneficiaryId() string {
+	if x != nil {
+		return x.BeneficiaryId
+	}
+	return ""
+}
+
+func (x *SimulateFlowsRequest) GetKind() v1.RequestKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.RequestKind(0)
+}
+
+func (x *SimulateFlowsRequest) GetEntitlementIds() []string {
+	if x != nil {
+		return x.EntitlementIds
+	}
+	return nil
+}
+
+func (x *SimulateFlowsRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *SimulateFlowsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *SimulateFlowsRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *SimulateFlowsRequest) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// SimulateFlowsResponse is how it would be decided.
+type SimulateFlowsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each entitlement, in their order.
+	Items         []*SimulatedItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateFlowsResponse) Reset() {
+	*x = SimulateFlowsResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateFlowsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateFlowsResponse) ProtoMessage() {}
+
+func (x *SimulateFlowsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateFlowsResponse.ProtoReflect.Descriptor instead.
+func (*SimulateFlowsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SimulateFlowsResponse) GetItems() []*SimulatedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// SimulatedItem is how one item would be decided.
+type SimulatedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,1,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// App and entitlement, such as "CRM: account".
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Id of the flow that decides; empty for the built-in default, for a new draft, and if
+	// it is refused without one.
+	FlowId string `protobuf:"bytes,3,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
+	// Its name; empty for the built-in default.
+	FlowName string `protobuf:"bytes,4,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// True if the draft decides.
+	ByDraft bool `protobuf:"varint,5,opt,name=by_draft,json=byDraft,proto3" json:"by_draft,omitempty"`
+	// Why it would be refused, as a reason of CreateRequest: NOT_FOR_OTHERS,
+	// NOT_FOR_ONESELF, NOT_GIVEN_TO_BENEFICIARY, NOT_COVERED_BY_FLOW, CONDITION_FAILED and
+	// those of limits; empty if it would not be.
+	Refusal string `protobuf:"bytes,6,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// The same in words.
+	RefusalText string `protobuf:"bytes,7,opt,name=refusal_text,json=refusalText,proto3" json:"refusal_text,omitempty"`
+	// Whom it would ask. Unset if it would be refused.
+	Route *v1.Route `protobuf:"bytes,8,opt,name=route,proto3" json:"route,omitempty"`
+	// Every flow that is looked at, in the order in which they come.
+	Considered    []*ConsideredFlow `protobuf:"bytes,9,rep,name=considered,proto3" json:"considered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatedItem) Reset() {
+	*x = SimulatedItem{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatedItem) ProtoMessage() {}
+
+func (x *SimulatedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatedItem.ProtoReflect.Descriptor instead.
+func (*SimulatedItem) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SimulatedItem) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetFlowId() string {
+	if x != nil {
+		return x.FlowId
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetByDraft() bool {
+	if x != nil {
+		return x.ByDraft
+	}
+	return false
+}
+
+func (x *SimulatedItem) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetRefusalText() string {
+	if x != nil {
+		return x.RefusalText
+	}
+	return ""
+}
+
+func (x *SimulatedItem) GetRoute() *v1.Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *SimulatedItem) GetConsidered() []*ConsideredFlow {
+	if x != nil {
+		return x.Considered
+	}
+	return nil
+}
+
+// ConsideredFlow is a flow that decides an item, or why it does not.
+type ConsideredFlow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the flow; empty for a new draft.
+	FlowId string `protobuf:"bytes,1,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
+	// Its name.
+	FlowName string `protobuf:"bytes,2,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// True if it is the draft.
+	Draft bool `protobuf:"varint,3,opt,name=draft,proto3" json:"draft,omitempty"`
+	// Its priority.
+	Priority int32 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Why it does not decide: SWITCHED_OFF, OTHER_TRIGGER, OTHER_KIND, NOT_IN_SCOPE,
+	// NOT_IN_AUDIENCE, CONDITION_FALSE, CONDITION_FAILED, or COMES_LATER if another comes
+	// before it; empty for the one that decides.
+	Mismatch      string `protobuf:"bytes,5,opt,name=mismatch,proto3" json:"mismatch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsideredFlow) Reset() {
+	*x = ConsideredFlow{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsideredFlow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsideredFlow) ProtoMessage() {}
+
+func (x *ConsideredFlow) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsideredFlow.ProtoReflect.Descriptor instead.
+func (*ConsideredFlow) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ConsideredFlow) GetFlowId() string {
+	if x != nil {
+		return x.FlowId
+	}
+	return ""
+}
+
+func (x *ConsideredFlow) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *ConsideredFlow) GetDraft() bool {
+	if x != nil {
+		return x.Draft
+	}
+	return false
+}
+
+func (x *ConsideredFlow) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *ConsideredFlow) GetMismatch() string {
+	if x != nil {
+		return x.Mismatch
+	}
+	return ""
+}
+
+// ReplayFlowRequest says what is to be decided once more.
+type ReplayFlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	Draft *FlowDraft `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	// How many days back, 1 to 365; 0 means 30.
+	Days          int32 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayFlowRequest) Reset() {
+	*x = ReplayFlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayFlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayFlowRequest) ProtoMessage() {}
+
+func (x *ReplayFlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayFlowRequest.ProtoReflect.Descriptor instead.
+func (*ReplayFlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReplayFlowRequest) GetDraft() *FlowDraft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+func (x *ReplayFlowRequest) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// ReplayFlowResponse is what would have been decided otherwise.
+type ReplayFlowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items of how many requests were looked at.
+	ItemCount int32 `protobuf:"varint,1,opt,name=item_count,json=itemCount,proto3" json:"item_count,omitempty"`
+	// How many requests these are of.
+	RequestCount int32 `protobuf:"varint,2,opt,name=request_count,json=requestCount,proto3" json:"request_count,omitempty"`
+	// True if there are older requests in that time that were not looked at.
+	Truncated bool `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// How many items would be decided otherwise.
+	ChangedCount int32 `protobuf:"varint,4,opt,name=changed_count,json=changedCount,proto3" json:"changed_count,omitempty"`
+	// The latest of them, 100 at most.
+	Items         []*ReplayedItem `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayFlowResponse) Reset() {
+	*x = ReplayFlowResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayFlowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayFlowResponse) ProtoMessage() {}
+
+func (x *ReplayFlowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayFlowResponse.ProtoReflect.Descriptor instead.
+func (*ReplayFlowResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ReplayFlowResponse) GetItemCount() int32 {
+	if x != nil {
+		return x.ItemCount
+	}
+	return 0
+}
+
+func (x *ReplayFlowResponse) GetRequestCount() int32 {
+	if x != nil {
+		return x.RequestCount
+	}
+	return 0
+}
+
+func (x *ReplayFlowResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+func (x *ReplayFlowResponse) GetChangedCount() int32 {
+	if x != nil {
+		return x.ChangedCount
+	}
+	return 0
+}
+
+func (x *ReplayFlowResponse) GetItems() []*ReplayedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// ReplayedItem is an item that would be decided otherwise.
+type ReplayedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of its request.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Whether access was to come or to go.
+	Kind v1.RequestKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
+	// For whom it was.
+	Beneficiary *v11.Person `protobuf:"bytes,3,opt,name=beneficiary,proto3" json:"beneficiary,omitempty"`
+	// App and entitlement, such as "CRM: account".
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// When it was asked for.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What became of it: "open", "approved", "denied" or "cancelled".
+	Outcome string `protobuf:"bytes,6,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Who decided it, 20 at most; empty if nobody was asked.
+	DecidedBy []*v11.Person `protobuf:"bytes,7,rep,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	// By the flows as they are.
+	Before *ReplayedDecision `protobuf:"bytes,8,opt,name=before,proto3" json:"before,omitempty"`
+	// By the flows as they would be.
+	After         *ReplayedDecision `protobuf:"bytes,9,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayedItem) Reset() {
+	*x = ReplayedItem{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayedItem) ProtoMessage() {}
+
+func (x *ReplayedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayedItem.ProtoReflect.Descriptor instead.
+func (*ReplayedItem) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReplayedItem) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReplayedItem) GetKind() v1.RequestKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.RequestKind(0)
+}
+
+func (x *ReplayedItem) GetBeneficiary() *v11.Person {
+	if x != nil {
+		return x.Beneficiary
+	}
+	return nil
+}
+
+func (x *ReplayedItem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReplayedItem) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *ReplayedItem) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ReplayedItem) GetDecidedBy() []*v11.Person {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return nil
+}
+
+func (x *ReplayedItem) GetBefore() *ReplayedDecision {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ReplayedItem) GetAfter() *ReplayedDecision {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// ReplayedDecision is how flows decide an item.
+type ReplayedDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the flow that decides; empty for the built-in default.
+	FlowName string `protobuf:"bytes,1,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// Why it is refused, as in SimulatedItem; empty if it is not.
+	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// Whom it asks, or that it asks nobody. Unset if it is refused.
+	Route         *v1.Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayedDecision) Reset() {
+	*x = ReplayedDecision{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayedDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayedDecision) ProtoMessage() {}
+
+func (x *ReplayedDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayedDecision.ProtoReflect.Descriptor instead.
+func (*ReplayedDecision) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReplayedDecision) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *ReplayedDecision) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *ReplayedDecision) GetRoute() *v1.Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
 // LookUpRoutesRequest says what would be asked for.
 type LookUpRoutesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -707,7 +1783,7 @@ type LookUpRoutesRequest struct {
 
 func (x *LookUpRoutesRequest) Reset() {
 	*x = LookUpRoutesRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1795,7 @@ func (x *LookUpRoutesRequest) String() string {
 func (*LookUpRoutesRequest) ProtoMessage() {}
 
 func (x *LookUpRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1808,7 @@ func (x *LookUpRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRoutesRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LookUpRoutesRequest) GetOrganizationId() string {
@@ -761,7 +1837,7 @@ type LookUpRoutesResponse struct {
 
 func (x *LookUpRoutesResponse) Reset() {
 	*x = LookUpRoutesResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +1849,7 @@ func (x *LookUpRoutesResponse) String() string {
 func (*LookUpRoutesResponse) ProtoMessage() {}
 
 func (x *LookUpRoutesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +1862,7 @@ func (x *LookUpRoutesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRoutesResponse.ProtoReflect.Descriptor instead.
 func (*LookUpRoutesResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LookUpRoutesResponse) GetRoutes() []*v1.Route {
@@ -816,7 +1892,7 @@ type DeleteFlowRequest struct {
 
 func (x *DeleteFlowRequest) Reset() {
 	*x = DeleteFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1904,7 @@ func (x *DeleteFlowRequest) String() string {
 func (*DeleteFlowRequest) ProtoMessage() {}
 
 func (x *DeleteFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1917,7 @@ func (x *DeleteFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlowRequest.ProtoReflect.Descriptor instead.
 func (*DeleteFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteFlowRequest) GetId() string {
@@ -888,7 +1964,7 @@ type DeleteFlowResponse struct {
 
 func (x *DeleteFlowResponse) Reset() {
 	*x = DeleteFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1976,7 @@ func (x *DeleteFlowResponse) String() string {
 func (*DeleteFlowResponse) ProtoMessage() {}
 
 func (x *DeleteFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1989,7 @@ func (x *DeleteFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlowResponse.ProtoReflect.Descriptor instead.
 func (*DeleteFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{25}
 }
 
 // PreviewDeleteFlowRequest names the flow.
@@ -927,7 +2003,7 @@ type PreviewDeleteFlowRequest struct {
 
 func (x *PreviewDeleteFlowRequest) Reset() {
 	*x = PreviewDeleteFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +2015,7 @@ func (x *PreviewDeleteFlowRequest) String() string {
 func (*PreviewDeleteFlowRequest) ProtoMessage() {}
 
 func (x *PreviewDeleteFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +2028,7 @@ func (x *PreviewDeleteFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewDeleteFlowRequest.ProtoReflect.Descriptor instead.
 func (*PreviewDeleteFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PreviewDeleteFlowRequest) GetId() string {
@@ -984,7 +2060,7 @@ type PreviewDeleteFlowResponse struct {
 
 func (x *PreviewDeleteFlowResponse) Reset() {
 	*x = PreviewDeleteFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +2072,7 @@ func (x *PreviewDeleteFlowResponse) String() string {
 func (*PreviewDeleteFlowResponse) ProtoMessage() {}
 
 func (x *PreviewDeleteFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +2085,7 @@ func (x *PreviewDeleteFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewDeleteFlowResponse.ProtoReflect.Descriptor instead.
 func (*PreviewDeleteFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PreviewDeleteFlowResponse) GetFlow() *Flow {
@@ -1075,7 +2151,7 @@ type FlowRequest struct {
 
 func (x *FlowRequest) Reset() {
 	*x = FlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +2163,7 @@ func (x *FlowRequest) String() string {
 func (*FlowRequest) ProtoMessage() {}
 
 func (x *FlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +2176,7 @@ func (x *FlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowRequest.ProtoReflect.Descriptor instead.
 func (*FlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FlowRequest) GetId() string {
@@ -1158,7 +2234,7 @@ type PreviewUpdateFlowRequest struct {
 
 func (x *PreviewUpdateFlowRequest) Reset() {
 	*x = PreviewUpdateFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +2246,7 @@ func (x *PreviewUpdateFlowRequest) String() string {
 func (*PreviewUpdateFlowRequest) ProtoMessage() {}
 
 func (x *PreviewUpdateFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +2259,7 @@ func (x *PreviewUpdateFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewUpdateFlowRequest.ProtoReflect.Descriptor instead.
 func (*PreviewUpdateFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PreviewUpdateFlowRequest) GetFlow() *Flow {
@@ -1220,7 +2296,7 @@ type PreviewUpdateFlowResponse struct {
 
 func (x *PreviewUpdateFlowResponse) Reset() {
 	*x = PreviewUpdateFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +2308,7 @@ func (x *PreviewUpdateFlowResponse) String() string {
 func (*PreviewUpdateFlowResponse) ProtoMessage() {}
 
 func (x *PreviewUpdateFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +2321,7 @@ func (x *PreviewUpdateFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewUpdateFlowResponse.ProtoReflect.Descriptor instead.
 func (*PreviewUpdateFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PreviewUpdateFlowResponse) GetFlow() *Flow {
@@ -1313,7 +2389,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +2401,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +2414,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListTasksRequest) GetPageSize() int32 {
@@ -1403,7 +2479,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +2491,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +2504,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1461,7 +2537,7 @@ type ApproveTaskRequest struct {
 
 func (x *ApproveTaskRequest) Reset() {
 	*x = ApproveTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +2549,7 @@ func (x *ApproveTaskRequest) String() string {
 func (*ApproveTaskRequest) ProtoMessage() {}
 
 func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +2562,7 @@ func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskRequest.ProtoReflect.Descriptor instead.
 func (*ApproveTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ApproveTaskRequest) GetId() string {
@@ -1521,7 +2597,7 @@ type ApproveTaskResponse struct {
 
 func (x *ApproveTaskResponse) Reset() {
 	*x = ApproveTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +2609,7 @@ func (x *ApproveTaskResponse) String() string {
 func (*ApproveTaskResponse) ProtoMessage() {}
 
 func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +2622,7 @@ func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskResponse.ProtoReflect.Descriptor instead.
 func (*ApproveTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ApproveTaskResponse) GetTask() *Task {
@@ -1572,7 +2648,7 @@ type DenyTaskRequest struct {
 
 func (x *DenyTaskRequest) Reset() {
 	*x = DenyTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +2660,7 @@ func (x *DenyTaskRequest) String() string {
 func (*DenyTaskRequest) ProtoMessage() {}
 
 func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +2673,7 @@ func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskRequest.ProtoReflect.Descriptor instead.
 func (*DenyTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DenyTaskRequest) GetId() string {
@@ -1632,7 +2708,7 @@ type DenyTaskResponse struct {
 
 func (x *DenyTaskResponse) Reset() {
 	*x = DenyTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +2720,7 @@ func (x *DenyTaskResponse) String() string {
 func (*DenyTaskResponse) ProtoMessage() {}
 
 func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +2733,7 @@ func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskResponse.ProtoReflect.Descriptor instead.
 func (*DenyTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DenyTaskResponse) GetTask() *Task {
@@ -1685,7 +2761,7 @@ type ReassignTaskRequest struct {
 
 func (x *ReassignTaskRequest) Reset() {
 	*x = ReassignTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +2773,7 @@ func (x *ReassignTaskRequest) String() string {
 func (*ReassignTaskRequest) ProtoMessage() {}
 
 func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +2786,7 @@ func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReassignTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReassignTaskRequest) GetId() string {
@@ -1752,7 +2828,7 @@ type ReassignTaskResponse struct {
 
 func (x *ReassignTaskResponse) Reset() {
 	*x = ReassignTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +2840,7 @@ func (x *ReassignTaskResponse) String() string {
 func (*ReassignTaskResponse) ProtoMessage() {}
 
 func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +2853,7 @@ func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReassignTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReassignTaskResponse) GetTask() *Task {
@@ -1800,7 +2876,7 @@ type RemindReviewersRequest struct {
 
 func (x *RemindReviewersRequest) Reset() {
 	*x = RemindReviewersRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2888,7 @@ func (x *RemindReviewersRequest) String() string {
 func (*RemindReviewersRequest) ProtoMessage() {}
 
 func (x *RemindReviewersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[26]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2901,7 @@ func (x *RemindReviewersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemindReviewersRequest.ProtoReflect.Descriptor instead.
 func (*RemindReviewersRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RemindReviewersRequest) GetRequestId() string {
@@ -1855,7 +2931,7 @@ type RemindReviewersResponse struct {
 
 func (x *RemindReviewersResponse) Reset() {
 	*x = RemindReviewersResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2943,7 @@ func (x *RemindReviewersResponse) String() string {
 func (*RemindReviewersResponse) ProtoMessage() {}
 
 func (x *RemindReviewersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[27]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2956,7 @@ func (x *RemindReviewersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemindReviewersResponse.ProtoReflect.Descriptor instead.
 func (*RemindReviewersResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RemindReviewersResponse) GetRemindedCount() int32 {
@@ -1955,7 +3031,99 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\x89\x01\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\x9a\x01\n" +
+	"\tFlowDraft\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x02id\x122\n" +
+	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12<\n" +
+	"\x04flow\x18\x03 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\"T\n" +
+	"\x12PreviewFlowRequest\x12>\n" +
+	"\x05draft\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowDraftB\x06\xbaH\x03\xc8\x01\x01R\x05draft\"\xa0\x02\n" +
+	"\x13PreviewFlowResponse\x12%\n" +
+	"\x0enotified_count\x18\x01 \x01(\x05R\rnotifiedCount\x12<\n" +
+	"\x05steps\x18\x02 \x03(\v2&.gatehouse.approval.v1.FlowStepPreviewR\x05steps\x122\n" +
+	"\x04ties\x18\x03 \x03(\v2\x1e.gatehouse.approval.v1.FlowTieR\x04ties\x12%\n" +
+	"\x0eaudience_count\x18\x04 \x01(\x05R\raudienceCount\x12+\n" +
+	"\x11entitlement_count\x18\x05 \x01(\x05R\x10entitlementCount\x12\x1c\n" +
+	"\ttruncated\x18\x06 \x01(\bR\ttruncated\"\x8d\x02\n" +
+	"\x0fFlowStepPreview\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
+	"\x0ereviewer_count\x18\x02 \x01(\x05R\rreviewerCount\x12;\n" +
+	"\treviewers\x18\x03 \x03(\v2\x1d.gatehouse.identity.v1.PersonR\treviewers\x12\x1d\n" +
+	"\n" +
+	"nobody_for\x18\x04 \x03(\tR\tnobodyFor\x12!\n" +
+	"\fnobody_count\x18\x05 \x01(\x05R\vnobodyCount\x12\x1d\n" +
+	"\n" +
+	"single_for\x18\x06 \x03(\tR\tsingleFor\x12!\n" +
+	"\fsingle_count\x18\a \x01(\x05R\vsingleCount\"\xd7\x01\n" +
+	"\aFlowTie\x12\x17\n" +
+	"\aflow_id\x18\x01 \x01(\tR\x06flowId\x12\x1b\n" +
+	"\tflow_name\x18\x02 \x01(\tR\bflowName\x12#\n" +
+	"\rother_decides\x18\x03 \x01(\bR\fotherDecides\x12@\n" +
+	"\fexample_user\x18\x04 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\vexampleUser\x12/\n" +
+	"\x13example_entitlement\x18\x05 \x01(\tR\x12exampleEntitlement\"\xed\x04\n" +
+	"\x14SimulateFlowsRequest\x126\n" +
+	"\x05draft\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowDraftR\x05draft\x122\n" +
+	"\frequester_id\x18\x02 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\vrequesterId\x123\n" +
+	"\x0ebeneficiary_id\x18\x03 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12A\n" +
+	"\x04kind\x18\x04 \x01(\x0e2!.gatehouse.request.v1.RequestKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12<\n" +
+	"\x0fentitlement_ids\x18\x05 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10\x14\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x120\n" +
+	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12.\n" +
+	"\rjustification\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x12Y\n" +
+	"\x06fields\x18\t \x03(\v27.gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntryB\b\xbaH\x05\x9a\x01\x02\x102R\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"S\n" +
+	"\x15SimulateFlowsResponse\x12:\n" +
+	"\x05items\x18\x01 \x03(\v2$.gatehouse.approval.v1.SimulatedItemR\x05items\"\xd2\x02\n" +
+	"\rSimulatedItem\x12%\n" +
+	"\x0eentitlement_id\x18\x01 \x01(\tR\rentitlementId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
+	"\aflow_id\x18\x03 \x01(\tR\x06flowId\x12\x1b\n" +
+	"\tflow_name\x18\x04 \x01(\tR\bflowName\x12\x19\n" +
+	"\bby_draft\x18\x05 \x01(\bR\abyDraft\x12\x18\n" +
+	"\arefusal\x18\x06 \x01(\tR\arefusal\x12!\n" +
+	"\frefusal_text\x18\a \x01(\tR\vrefusalText\x121\n" +
+	"\x05route\x18\b \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x12E\n" +
+	"\n" +
+	"considered\x18\t \x03(\v2%.gatehouse.approval.v1.ConsideredFlowR\n" +
+	"considered\"\x94\x01\n" +
+	"\x0eConsideredFlow\x12\x17\n" +
+	"\aflow_id\x18\x01 \x01(\tR\x06flowId\x12\x1b\n" +
+	"\tflow_name\x18\x02 \x01(\tR\bflowName\x12\x14\n" +
+	"\x05draft\x18\x03 \x01(\bR\x05draft\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\x05R\bpriority\x12\x1a\n" +
+	"\bmismatch\x18\x05 \x01(\tR\bmismatch\"s\n" +
+	"\x11ReplayFlowRequest\x12>\n" +
+	"\x05draft\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowDraftB\x06\xbaH\x03\xc8\x01\x01R\x05draft\x12\x1e\n" +
+	"\x04days\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xed\x02(\x00R\x04days\"\xd6\x01\n" +
+	"\x12ReplayFlowResponse\x12\x1d\n" +
+	"\n" +
+	"item_count\x18\x01 \x01(\x05R\titemCount\x12#\n" +
+	"\rrequest_count\x18\x02 \x01(\x05R\frequestCount\x12\x1c\n" +
+	"\ttruncated\x18\x03 \x01(\bR\ttruncated\x12#\n" +
+	"\rchanged_count\x18\x04 \x01(\x05R\fchangedCount\x129\n" +
+	"\x05items\x18\x05 \x03(\v2#.gatehouse.approval.v1.ReplayedItemR\x05items\"\xce\x03\n" +
+	"\fReplayedItem\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x125\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.request.v1.RequestKindR\x04kind\x12?\n" +
+	"\vbeneficiary\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\vbeneficiary\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x18\n" +
+	"\aoutcome\x18\x06 \x01(\tR\aoutcome\x12<\n" +
+	"\n" +
+	"decided_by\x18\a \x03(\v2\x1d.gatehouse.identity.v1.PersonR\tdecidedBy\x12?\n" +
+	"\x06before\x18\b \x01(\v2'.gatehouse.approval.v1.ReplayedDecisionR\x06before\x12=\n" +
+	"\x05after\x18\t \x01(\v2'.gatehouse.approval.v1.ReplayedDecisionR\x05after\"|\n" +
+	"\x10ReplayedDecision\x12\x1b\n" +
+	"\tflow_name\x18\x01 \x01(\tR\bflowName\x12\x18\n" +
+	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\"\x89\x01\n" +
 	"\x13LookUpRoutesRequest\x121\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0eorganizationId\x12?\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"K\n" +
@@ -2036,7 +3204,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bitem_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"y\n" +
 	"\x17RemindReviewersResponse\x12%\n" +
 	"\x0ereminded_count\x18\x01 \x01(\x05R\rremindedCount\x127\n" +
-	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime2\x85\t\n" +
+	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime2\xbb\f\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -2051,7 +3219,14 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x11PreviewUpdateFlow\x12/.gatehouse.approval.v1.PreviewUpdateFlowRequest\x1a0.gatehouse.approval.v1.PreviewUpdateFlowResponse\"7\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/flows/{flow.id}:previewUpdate\x90\x02\x01\x12\xa7\x01\n" +
 	"\x11PreviewDeleteFlow\x12/.gatehouse.approval.v1.PreviewDeleteFlowRequest\x1a0.gatehouse.approval.v1.PreviewDeleteFlowResponse\"/\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/flows/{id}:previewDelete\x90\x02\x01\x12|\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/flows/{id}:previewDelete\x90\x02\x01\x12\x8e\x01\n" +
+	"\vPreviewFlow\x12).gatehouse.approval.v1.PreviewFlowRequest\x1a*.gatehouse.approval.v1.PreviewFlowResponse\"(\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/flows:preview\x90\x02\x01\x12\x95\x01\n" +
+	"\rSimulateFlows\x12+.gatehouse.approval.v1.SimulateFlowsRequest\x1a,.gatehouse.approval.v1.SimulateFlowsResponse\")\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/flows:simulate\x90\x02\x01\x12\x8a\x01\n" +
+	"\n" +
+	"ReplayFlow\x12(.gatehouse.approval.v1.ReplayFlowRequest\x1a).gatehouse.approval.v1.ReplayFlowResponse\"'\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/flows:replay\x90\x02\x01\x12|\n" +
 	"\fLookUpRoutes\x12*.gatehouse.approval.v1.LookUpRoutesRequest\x1a+.gatehouse.approval.v1.LookUpRoutesResponse\"\x13\xa2\xbb\x18\f\n" +
 	"\x01\x02\x12\arequest\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
@@ -2081,7 +3256,7 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*FlowInput)(nil),                 // 0: gatehouse.approval.v1.FlowInput
 	(*CreateFlowRequest)(nil),         // 1: gatehouse.approval.v1.CreateFlowRequest
@@ -2092,119 +3267,162 @@ var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*ListFlowsResponse)(nil),         // 6: gatehouse.approval.v1.ListFlowsResponse
 	(*UpdateFlowRequest)(nil),         // 7: gatehouse.approval.v1.UpdateFlowRequest
 	(*UpdateFlowResponse)(nil),        // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*LookUpRoutesRequest)(nil),       // 9: gatehouse.approval.v1.LookUpRoutesRequest
-	(*LookUpRoutesResponse)(nil),      // 10: gatehouse.approval.v1.LookUpRoutesResponse
-	(*DeleteFlowRequest)(nil),         // 11: gatehouse.approval.v1.DeleteFlowRequest
-	(*DeleteFlowResponse)(nil),        // 12: gatehouse.approval.v1.DeleteFlowResponse
-	(*PreviewDeleteFlowRequest)(nil),  // 13: gatehouse.approval.v1.PreviewDeleteFlowRequest
-	(*PreviewDeleteFlowResponse)(nil), // 14: gatehouse.approval.v1.PreviewDeleteFlowResponse
-	(*FlowRequest)(nil),               // 15: gatehouse.approval.v1.FlowRequest
-	(*PreviewUpdateFlowRequest)(nil),  // 16: gatehouse.approval.v1.PreviewUpdateFlowRequest
-	(*PreviewUpdateFlowResponse)(nil), // 17: gatehouse.approval.v1.PreviewUpdateFlowResponse
-	(*ListTasksRequest)(nil),          // 18: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),         // 19: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),        // 20: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),       // 21: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),           // 22: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),          // 23: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),       // 24: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil),      // 25: gatehouse.approval.v1.ReassignTaskResponse
-	(*RemindReviewersRequest)(nil),    // 26: gatehouse.approval.v1.RemindReviewersRequest
-	(*RemindReviewersResponse)(nil),   // 27: gatehouse.approval.v1.RemindReviewersResponse
-	(FlowTrigger)(0),                  // 28: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),               // 29: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),              // 30: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),                 // 31: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),                  // 32: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
-	(*FlowRequesters)(nil),            // 34: gatehouse.approval.v1.FlowRequesters
-	(UnmatchAction)(0),                // 35: gatehouse.approval.v1.UnmatchAction
-	(*FlowField)(nil),                 // 36: gatehouse.approval.v1.FlowField
-	(*WeeklyHours)(nil),               // 37: gatehouse.approval.v1.WeeklyHours
-	(*Flow)(nil),                      // 38: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil),     // 39: google.protobuf.FieldMask
-	(*v1.Request)(nil),                // 40: gatehouse.request.v1.Request
-	(*v1.Route)(nil),                  // 41: gatehouse.request.v1.Route
-	(FlowRequests)(0),                 // 42: gatehouse.approval.v1.FlowRequests
-	(FlowMatches)(0),                  // 43: gatehouse.approval.v1.FlowMatches
-	(*v11.Person)(nil),                // 44: gatehouse.identity.v1.Person
-	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
-	(TaskState)(0),                    // 46: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                      // 47: gatehouse.approval.v1.Task
+	(*FlowDraft)(nil),                 // 9: gatehouse.approval.v1.FlowDraft
+	(*PreviewFlowRequest)(nil),        // 10: gatehouse.approval.v1.PreviewFlowRequest
+	(*PreviewFlowResponse)(nil),       // 11: gatehouse.approval.v1.PreviewFlowResponse
+	(*FlowStepPreview)(nil),           // 12: gatehouse.approval.v1.FlowStepPreview
+	(*FlowTie)(nil),                   // 13: gatehouse.approval.v1.FlowTie
+	(*SimulateFlowsRequest)(nil),      // 14: gatehouse.approval.v1.SimulateFlowsRequest
+	(*SimulateFlowsResponse)(nil),     // 15: gatehouse.approval.v1.SimulateFlowsResponse
+	(*SimulatedItem)(nil),             // 16: gatehouse.approval.v1.SimulatedItem
+	(*ConsideredFlow)(nil),            // 17: gatehouse.approval.v1.ConsideredFlow
+	(*ReplayFlowRequest)(nil),         // 18: gatehouse.approval.v1.ReplayFlowRequest
+	(*ReplayFlowResponse)(nil),        // 19: gatehouse.approval.v1.ReplayFlowResponse
+	(*ReplayedItem)(nil),              // 20: gatehouse.approval.v1.ReplayedItem
+	(*ReplayedDecision)(nil),          // 21: gatehouse.approval.v1.ReplayedDecision
+	(*LookUpRoutesRequest)(nil),       // 22: gatehouse.approval.v1.LookUpRoutesRequest
+	(*LookUpRoutesResponse)(nil),      // 23: gatehouse.approval.v1.LookUpRoutesResponse
+	(*DeleteFlowRequest)(nil),         // 24: gatehouse.approval.v1.DeleteFlowRequest
+	(*DeleteFlowResponse)(nil),        // 25: gatehouse.approval.v1.DeleteFlowResponse
+	(*PreviewDeleteFlowRequest)(nil),  // 26: gatehouse.approval.v1.PreviewDeleteFlowRequest
+	(*PreviewDeleteFlowResponse)(nil), // 27: gatehouse.approval.v1.PreviewDeleteFlowResponse
+	(*FlowRequest)(nil),               // 28: gatehouse.approval.v1.FlowRequest
+	(*PreviewUpdateFlowRequest)(nil),  // 29: gatehouse.approval.v1.PreviewUpdateFlowRequest
+	(*PreviewUpdateFlowResponse)(nil), // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse
+	(*ListTasksRequest)(nil),          // 31: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),         // 32: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),        // 33: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),       // 34: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),           // 35: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),          // 36: gatehouse.approval.v1.DenyTaskResponse
+	(*ReassignTaskRequest)(nil),       // 37: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),      // 38: gatehouse.approval.v1.ReassignTaskResponse
+	(*RemindReviewersRequest)(nil),    // 39: gatehouse.approval.v1.RemindReviewersRequest
+	(*RemindReviewersResponse)(nil),   // 40: gatehouse.approval.v1.RemindReviewersResponse
+	nil,                               // 41: gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
+	(FlowTrigger)(0),                  // 42: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),               // 43: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),              // 44: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),                 // 45: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),                  // 46: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),       // 47: google.protobuf.Duration
+	(*FlowRequesters)(nil),            // 48: gatehouse.approval.v1.FlowRequesters
+	(UnmatchAction)(0),                // 49: gatehouse.approval.v1.UnmatchAction
+	(*FlowField)(nil),                 // 50: gatehouse.approval.v1.FlowField
+	(*WeeklyHours)(nil),               // 51: gatehouse.approval.v1.WeeklyHours
+	(*Flow)(nil),                      // 52: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 53: google.protobuf.FieldMask
+	(*v11.Person)(nil),                // 54: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
+	(*v1.Route)(nil),                  // 56: gatehouse.request.v1.Route
+	(*v1.Request)(nil),                // 57: gatehouse.request.v1.Request
+	(FlowRequests)(0),                 // 58: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 59: gatehouse.approval.v1.FlowMatches
+	(TaskState)(0),                    // 60: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 61: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	28, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	29, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	30, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	31, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	32, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	33, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	34, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	35, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	33, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
-	36, // 9: gatehouse.approval.v1.FlowInput.fields:type_name -> gatehouse.approval.v1.FlowField
-	37, // 10: gatehouse.approval.v1.FlowInput.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
-	33, // 11: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
+	42, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	43, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	44, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	45, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	46, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	47, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	48, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	49, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	47, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
+	50, // 9: gatehouse.approval.v1.FlowInput.fields:type_name -> gatehouse.approval.v1.FlowField
+	51, // 10: gatehouse.approval.v1.FlowInput.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
+	47, // 11: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
 	0,  // 12: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	38, // 13: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	38, // 14: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	38, // 15: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	38, // 16: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	39, // 17: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	38, // 18: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	40, // 19: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
-	41, // 20: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
-	42, // 21: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	43, // 22: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	38, // 23: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	15, // 24: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	44, // 25: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	29, // 26: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	44, // 27: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	44, // 28: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	45, // 29: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	38, // 30: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	39, // 31: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	38, // 32: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	44, // 33: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	44, // 34: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	46, // 35: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	47, // 36: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	47, // 37: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	47, // 38: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	47, // 39: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	45, // 40: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
-	1,  // 41: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 42: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 43: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 44: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	16, // 45: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	13, // 46: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	9,  // 47: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
-	11, // 48: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	18, // 49: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	20, // 50: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	22, // 51: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	24, // 52: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	26, // 53: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
-	2,  // 54: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 55: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 56: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 57: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	17, // 58: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	14, // 59: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	10, // 60: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
-	12, // 61: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	19, // 62: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	21, // 63: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	23, // 64: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	25, // 65: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	27, // 66: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
-	54, // [54:67] is the sub-list for method output_type
-	41, // [41:54] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	52, // 13: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	52, // 14: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	52, // 15: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	52, // 16: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	53, // 17: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 18: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	0,  // 19: gatehouse.approval.v1.FlowDraft.flow:type_name -> gatehouse.approval.v1.FlowInput
+	9,  // 20: gatehouse.approval.v1.PreviewFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	12, // 21: gatehouse.approval.v1.PreviewFlowResponse.steps:type_name -> gatehouse.approval.v1.FlowStepPreview
+	13, // 22: gatehouse.approval.v1.PreviewFlowResponse.ties:type_name -> gatehouse.approval.v1.FlowTie
+	54, // 23: gatehouse.approval.v1.FlowStepPreview.reviewers:type_name -> gatehouse.identity.v1.Person
+	54, // 24: gatehouse.approval.v1.FlowTie.example_user:type_name -> gatehouse.identity.v1.Person
+	9,  // 25: gatehouse.approval.v1.SimulateFlowsRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	43, // 26: gatehouse.approval.v1.SimulateFlowsRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	55, // 27: gatehouse.approval.v1.SimulateFlowsRequest.create_time:type_name -> google.protobuf.Timestamp
+	55, // 28: gatehouse.approval.v1.SimulateFlowsRequest.until:type_name -> google.protobuf.Timestamp
+	41, // 29: gatehouse.approval.v1.SimulateFlowsRequest.fields:type_name -> gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
+	16, // 30: gatehouse.approval.v1.SimulateFlowsResponse.items:type_name -> gatehouse.approval.v1.SimulatedItem
+	56, // 31: gatehouse.approval.v1.SimulatedItem.route:type_name -> gatehouse.request.v1.Route
+	17, // 32: gatehouse.approval.v1.SimulatedItem.considered:type_name -> gatehouse.approval.v1.ConsideredFlow
+	9,  // 33: gatehouse.approval.v1.ReplayFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	20, // 34: gatehouse.approval.v1.ReplayFlowResponse.items:type_name -> gatehouse.approval.v1.ReplayedItem
+	43, // 35: gatehouse.approval.v1.ReplayedItem.kind:type_name -> gatehouse.request.v1.RequestKind
+	54, // 36: gatehouse.approval.v1.ReplayedItem.beneficiary:type_name -> gatehouse.identity.v1.Person
+	55, // 37: gatehouse.approval.v1.ReplayedItem.create_time:type_name -> google.protobuf.Timestamp
+	54, // 38: gatehouse.approval.v1.ReplayedItem.decided_by:type_name -> gatehouse.identity.v1.Person
+	21, // 39: gatehouse.approval.v1.ReplayedItem.before:type_name -> gatehouse.approval.v1.ReplayedDecision
+	21, // 40: gatehouse.approval.v1.ReplayedItem.after:type_name -> gatehouse.approval.v1.ReplayedDecision
+	56, // 41: gatehouse.approval.v1.ReplayedDecision.route:type_name -> gatehouse.request.v1.Route
+	57, // 42: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
+	56, // 43: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
+	58, // 44: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	59, // 45: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	52, // 46: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	28, // 47: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	54, // 48: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	43, // 49: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	54, // 50: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	54, // 51: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	55, // 52: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	52, // 53: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	53, // 54: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 55: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	54, // 56: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	54, // 57: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	60, // 58: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	61, // 59: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	61, // 60: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	61, // 61: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	61, // 62: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	55, // 63: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
+	1,  // 64: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 65: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 66: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 67: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	29, // 68: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	26, // 69: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	10, // 70: gatehouse.approval.v1.FlowService.PreviewFlow:input_type -> gatehouse.approval.v1.PreviewFlowRequest
+	14, // 71: gatehouse.approval.v1.FlowService.SimulateFlows:input_type -> gatehouse.approval.v1.SimulateFlowsRequest
+	18, // 72: gatehouse.approval.v1.FlowService.ReplayFlow:input_type -> gatehouse.approval.v1.ReplayFlowRequest
+	22, // 73: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
+	24, // 74: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	31, // 75: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	33, // 76: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	35, // 77: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	37, // 78: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	39, // 79: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
+	2,  // 80: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 81: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 82: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 83: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	30, // 84: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	27, // 85: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	11, // 86: gatehouse.approval.v1.FlowService.PreviewFlow:output_type -> gatehouse.approval.v1.PreviewFlowResponse
+	15, // 87: gatehouse.approval.v1.FlowService.SimulateFlows:output_type -> gatehouse.approval.v1.SimulateFlowsResponse
+	19, // 88: gatehouse.approval.v1.FlowService.ReplayFlow:output_type -> gatehouse.approval.v1.ReplayFlowResponse
+	23, // 89: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
+	25, // 90: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	32, // 91: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	34, // 92: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	36, // 93: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	38, // 94: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	40, // 95: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
+	80, // [80:96] is the sub-list for method output_type
+	64, // [64:80] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -2219,7 +3437,7 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -27,6 +27,9 @@ const (
 	FlowService_UpdateFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/UpdateFlow"
 	FlowService_PreviewUpdateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewUpdateFlow"
 	FlowService_PreviewDeleteFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewDeleteFlow"
+	FlowService_PreviewFlow_FullMethodName       = "/gatehouse.approval.v1.FlowService/PreviewFlow"
+	FlowService_SimulateFlows_FullMethodName     = "/gatehouse.approval.v1.FlowService/SimulateFlows"
+	FlowService_ReplayFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/ReplayFlow"
 	FlowService_LookUpRoutes_FullMethodName      = "/gatehouse.approval.v1.FlowService/LookUpRoutes"
 	FlowService_DeleteFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/DeleteFlow"
 )
@@ -80,6 +83,26 @@ type FlowServiceClient interface {
 	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
 	// an upgrade, while older requests are looked through.
 	PreviewDeleteFlow(ctx context.Context, in *PreviewDeleteFlowRequest, opts ...grpc.CallOption) (*PreviewDeleteFlowResponse, error)
+	// PreviewFlow says what saving a flow would mean, as things are now: whom it would ask
+	// and so notify, for which apps and people a step would have nobody whom it names or
+	// hangs on one person, and which flows could claim the same. Nothing changes. The draft
+	// is checked as CreateFlow and UpdateFlow check it, with the same errors, under draft.
+	// NOT_FOUND: FLOW_NOT_FOUND.
+	PreviewFlow(ctx context.Context, in *PreviewFlowRequest, opts ...grpc.CallOption) (*PreviewFlowResponse, error)
+	// SimulateFlows decides an imagined request as it would be decided if it were made:
+	// which flow decides each item and why not another, what would be refused, and whom
+	// each step would ask. With a draft, as if that were saved. Nothing changes.
+	// INVALID_ARGUMENT: USER_UNKNOWN, ENTITLEMENT_UNKNOWN, also for those of another
+	// environment, END_BEFORE_START, TIME_INVALID, and what is wrong with the draft.
+	// NOT_FOUND: FLOW_NOT_FOUND. UNAVAILABLE: NOT_KNOWN_YET if an app's people are not
+	// known yet.
+	SimulateFlows(ctx context.Context, in *SimulateFlowsRequest, opts ...grpc.CallOption) (*SimulateFlowsResponse, error)
+	// ReplayFlow decides the real requests of the last days once more, by the flows as they
+	// are and as they would be with a draft, for the people as they are now, and says whose
+	// decisions would differ. At most the 1000 latest requests are looked at. Nothing
+	// changes. INVALID_ARGUMENT: what is wrong with the draft; NOT_FOR_JOIN for a join-flow,
+	// of which PreviewUpdateFlow says whom it would match. NOT_FOUND: FLOW_NOT_FOUND.
+	ReplayFlow(ctx context.Context, in *ReplayFlowRequest, opts ...grpc.CallOption) (*ReplayFlowResponse, error)
 	// LookUpRoutes says who would decide each item of a request if it were submitted now,
 	// for a service that has looked whether the caller may ask for it. Nothing changes.
 	// UNAVAILABLE: NOT_KNOWN_YET if somebody or something that it names is not known here.
@@ -167,6 +190,36 @@ func (c *flowServiceClient) PreviewDeleteFlow(ctx context.Context, in *PreviewDe
 	return out, nil
 }
 
+func (c *flowServiceClient) PreviewFlow(ctx context.Context, in *PreviewFlowRequest, opts ...grpc.CallOption) (*PreviewFlowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewFlowResponse)
+	err := c.cc.Invoke(ctx, FlowService_PreviewFlow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *flowServiceClient) SimulateFlows(ctx context.Context, in *SimulateFlowsRequest, opts ...grpc.CallOption) (*SimulateFlowsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SimulateFlowsResponse)
+	err := c.cc.Invoke(ctx, FlowService_SimulateFlows_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *flowServiceClient) ReplayFlow(ctx context.Context, in *ReplayFlowRequest, opts ...grpc.CallOption) (*ReplayFlowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayFlowResponse)
+	err := c.cc.Invoke(ctx, FlowService_ReplayFlow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *flowServiceClient) LookUpRoutes(ctx context.Context, in *LookUpRoutesRequest, opts ...grpc.CallOption) (*LookUpRoutesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LookUpRoutesResponse)
@@ -236,6 +289,26 @@ type FlowServiceServer interface {
 	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
 	// an upgrade, while older requests are looked through.
 	PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error)
+	// PreviewFlow says what saving a flow would mean, as things are now: whom it would ask
+	// and so notify, for which apps and people a step would have nobody whom it names or
+	// hangs on one person, and which flows could claim the same. Nothing changes. The draft
+	// is checked as CreateFlow and UpdateFlow check it, with the same errors, under draft.
+	// NOT_FOUND: FLOW_NOT_FOUND.
+	PreviewFlow(context.Context, *PreviewFlowRequest) (*PreviewFlowResponse, error)
+	// SimulateFlows decides an imagined request as it would be decided if it were made:
+	// which flow decides each item and why not another, what would be refused, and whom
+	// each step would ask. With a draft, as if that were saved. Nothing changes.
+	// INVALID_ARGUMENT: USER_UNKNOWN, ENTITLEMENT_UNKNOWN, also for those of another
+	// environment, END_BEFORE_START, TIME_INVALID, and what is wrong with the draft.
+	// NOT_FOUND: FLOW_NOT_FOUND. UNAVAILABLE: NOT_KNOWN_YET if an app's people are not
+	// known yet.
+	SimulateFlows(context.Context, *SimulateFlowsRequest) (*SimulateFlowsResponse, error)
+	// ReplayFlow decides the real requests of the last days once more, by the flows as they
+	// are and as they would be with a draft, for the people as they are now, and says whose
+	// decisions would differ. At most the 1000 latest requests are looked at. Nothing
+	// changes. INVALID_ARGUMENT: what is wrong with the draft; NOT_FOR_JOIN for a join-flow,
+	// of which PreviewUpdateFlow says whom it would match. NOT_FOUND: FLOW_NOT_FOUND.
+	ReplayFlow(context.Context, *ReplayFlowRequest) (*ReplayFlowResponse, error)
 	// LookUpRoutes says who would decide each item of a request if it were submitted now,
 	// for a service that has looked whether the caller may ask for it. Nothing changes.
 	// UNAVAILABLE: NOT_KNOWN_YET if somebody or something that it names is not known here.
@@ -280,6 +353,15 @@ func (UnimplementedFlowServiceServer) PreviewUpdateFlow(context.Context, *Previe
 }
 func (UnimplementedFlowServiceServer) PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewDeleteFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) PreviewFlow(context.Context, *PreviewFlowRequest) (*PreviewFlowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) SimulateFlows(context.Context, *SimulateFlowsRequest) (*SimulateFlowsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SimulateFlows not implemented")
+}
+func (UnimplementedFlowServiceServer) ReplayFlow(context.Context, *ReplayFlowRequest) (*ReplayFlowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayFlow not implemented")
 }
 func (UnimplementedFlowServiceServer) LookUpRoutes(context.Context, *LookUpRoutesRequest) (*LookUpRoutesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LookUpRoutes not implemented")
@@ -416,6 +498,60 @@ func _FlowService_PreviewDeleteFlow_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FlowService_PreviewFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewFlowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).PreviewFlow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_PreviewFlow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).PreviewFlow(ctx, req.(*PreviewFlowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FlowService_SimulateFlows_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SimulateFlowsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).SimulateFlows(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_SimulateFlows_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).SimulateFlows(ctx, req.(*SimulateFlowsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FlowService_ReplayFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayFlowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).ReplayFlow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_ReplayFlow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).ReplayFlow(ctx, req.(*ReplayFlowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FlowService_LookUpRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LookUpRoutesRequest)
 	if err := dec(in); err != nil {
@@ -482,6 +618,18 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewDeleteFlow",
 			Handler:    _FlowService_PreviewDeleteFlow_Handler,
+		},
+		{
+			MethodName: "PreviewFlow",
+			Handler:    _FlowService_PreviewFlow_Handler,
+		},
+		{
+			MethodName: "SimulateFlows",
+			Handler:    _FlowService_SimulateFlows_Handler,
+		},
+		{
+			MethodName: "ReplayFlow",
+			Handler:    _FlowService_ReplayFlow_Handler,
 		},
 		{
 			MethodName: "LookUpRoutes",
