@@ -83,7 +83,7 @@ func TestFlowUnmatched(t *testing.T) {
 		len(back.GetItems()) != 2 || back.GetItems()[0].GetGrantItemId() != given.GetItems()[0].GetId() || back.GetItems()[1].GetGrantItemId() != given.GetItems()[2].GetId() {
 		t.Fatalf("made %v", back)
 	}
-	if got := w.get(t, back); !proto.Equal(got, back) {
+	if got := w.get(t, back); !proto.Equal(inEvent(got), back) {
 		t.Errorf("emitted\n%v, reads\n%v", back, got)
 	}
 	// Who is to lose it does not stop that; an admin may, and other requests for the same
@@ -183,7 +183,7 @@ func TestAskedBack(t *testing.T) {
 			t.Errorf("item %d: %v", n, i)
 		}
 	}
-	if got := w.get(t, back); !proto.Equal(got, back) {
+	if got := w.get(t, back); !proto.Equal(inEvent(got), back) {
 		t.Errorf("emitted\n%v, reads\n%v", back, got)
 	}
 	servicetest.Wait(t, w.Harness, func(e *eventv1.RequestSubmitted) bool {

@@ -462,6 +462,13 @@ func (w *world) granted(r *requestv1.Request) emission {
 	return emission{r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
 }
 
+// inEvent is a request without what events leave out.
+func inEvent(r *requestv1.Request) *requestv1.Request {
+	e := cloneOf(r)
+	e.Progress, e.MyProgress, e.RequiredActions = nil, nil, nil
+	return e
+}
+
 // part is a request with some of its items.
 func part(r *requestv1.Request, items ...int) *requestv1.Request {
 	p := cloneOf(r)

@@ -104,6 +104,15 @@ func vacancy(a *lifecycle.Approval, s *lifecycle.Step, reason string) *requestv1
 	}
 }
 
+// planned are the steps of an item, from the first.
+func (e *Events) planned(itemID string) []*eventv1.PlannedStep {
+	var out []*eventv1.PlannedStep
+	for _, needed := range e.Approval.Planned(itemID) {
+		out = append(out, &eventv1.PlannedStep{NeededApprovals: position(needed)})
+	}
+	return out
+}
+
 // Requested says that reviewers are asked in a step, in several events if they
 // are many.
 func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
@@ -111,6 +120,7 @@ func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 		m := &eventv1.ApprovalRequested{
 			Context: e.context(SystemActor(), step.ItemID), RequestId: e.Approval.RequestID, ItemId: step.ItemID,
 			Step: position(step.Position), StepName: step.Spec.Name, FlowId: step.FlowID, FlowVersion: step.FlowVersion, Vacancy: e.vacancy(step),
+			PlannedSteps: e.planned(step.ItemID),
 		}
 		m.Tasks, tasks = e.tasks(tasks, e.Request)
 		e.add(e.Approval.RequestID, m)
@@ -125,6 +135,7 @@ func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lifecycle.Task) {
 	m := &eventv1.ApprovalDecided{
 		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), Task: Task(e.Approval, o.Task, e.Request), StepApproved: o.StepApproved,
+		PlannedSteps: e.planned(o.Task.ItemID),
 	}
 	e.add(e.Approval.RequestID, m)
 	if next == nil {
@@ -204,6 +215,7 @@ func (e *Events) Cancelled(actor *eventv1.Actor, reason string, items ...string)
 func (e *Events) Reassigned(actor *eventv1.Actor, from, to *lifecycle.Task, reason string) {
 	m := &eventv1.TaskReassigned{
 		Context: e.context(actor, from.ItemID), From: Task(e.Approval, from, e.Request), Reason: reason,
+		PlannedSteps: e.planned(from.ItemID),
 	}
 	if to != nil {
 		m.To = Task(e.Approval, to, nil) // the request is in from

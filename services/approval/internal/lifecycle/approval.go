@@ -326,6 +326,25 @@ func (a *Approval) Resolve(s *Step, p People) Resolution {
 	return Resolve(s.Spec, request, it, p, a.ApprovedBy(s), a.decidedBefore(s))
 }
 
+// Planned is how many approvals each step of an item needs, from the first. Of a step that
+// is not open yet it is what it asks for at least: who its reviewers are is looked up when
+// it opens.
+func (a *Approval) Planned(itemID string) []int {
+	var out []int
+	for _, s := range a.Steps {
+		switch {
+		case s.ItemID != itemID:
+		case s.Needed > 0:
+			out = append(out, s.Needed)
+		case s.Spec.Need == NeedCount:
+			out = append(out, max(1, s.Spec.NeedCount))
+		default:
+			out = append(out, 1)
+		}
+	}
+	return out
+}
+
 // ApprovedBy returns the ids of those who have approved a step. They are not
 // asked again in it.
 func (a *Approval) ApprovedBy(s *Step) map[string]bool {

@@ -551,3 +551,21 @@ func TestDistinctReviewers(t *testing.T) {
 		}
 	}
 }
+
+// B-REQ-09: what each step of an item needs is known before it opens, as far as its flow
+// says it.
+func TestPlanned(t *testing.T) {
+	t.Parallel()
+	a := &lifecycle.Approval{Steps: []*lifecycle.Step{
+		{ItemID: "i1", Position: 1, Spec: lifecycle.StepSpec{Need: lifecycle.NeedAll}, Needed: 4},
+		{ItemID: "i1", Position: 2, Spec: lifecycle.StepSpec{Need: lifecycle.NeedCount, NeedCount: 3}},
+		{ItemID: "i1", Position: 3, Spec: lifecycle.StepSpec{Need: lifecycle.NeedAll}},
+		{ItemID: "i2", Position: 1, Spec: lifecycle.StepSpec{Need: lifecycle.NeedAny}},
+	}}
+	if got := a.Planned("i1"); !slices.Equal(got, []int{4, 3, 1}) {
+		t.Errorf("planned %v", got)
+	}
+	if got := a.Planned("i2"); !slices.Equal(got, []int{1}) {
+		t.Errorf("planned %v", got)
+	}
+}

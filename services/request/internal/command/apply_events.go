@@ -98,6 +98,14 @@ func (e effect) apply(changes *store.Changes, r *store.Request, at time.Time) {
 		changes.AddEntry(request, entry)
 	}
 	changes.AddReviewers(e.request, e.entry.AppID, e.reviewers...)
+	if e.change == nil || known { // a decision about a request that is not known waits for nobody
+		for _, a := range e.actions {
+			if a.Kind == store.Decide {
+				a.RequestID = e.request
+			}
+			changes.AddAction(a)
+		}
+	}
 	if known {
 		e.change(changes, r, at)
 	}

@@ -204,6 +204,7 @@ func (w *fixture) all(ctx context.Context, t failer, db *postgres.DB) string {
 			`select row_to_json(i)::text from request_item i order by request_id, position`,
 			`select row_to_json(g)::text from grant_copy g order by id`,
 			`select row_to_json(v)::text from reviewer v order by request_id, user_id`,
+			`select row_to_json(a)::text from action a order by request_id, id`,
 			`select (to_jsonb(e) - case event when 'request.closed' then 'event_id' else '' end)::text from timeline_entry e order by 1`,
 		} {
 			rows, err := tx.Query(ctx, q)
@@ -264,6 +265,15 @@ func (w *fixture) closings(ctx context.Context, t failer, db *postgres.DB) []*ev
 type emitter struct {
 	of     *fixture
 	events []inbox.Event
+	// last is a task that is open.
+	last *approvalv1.Task
+}
+
+// ended is that task as it ended.
+func (n *emitter) ended(as approvalv1.TaskState) *approvalv1.Task {
+	t := proto.CloneOf(n.last)
+	t.State = as
+	return t
 }
 
 func (n *emitter) emit(m proto.Message) {
@@ -288,16 +298,24 @@ func about(r *requestv1.Request, also ...string) *eventv1.Context {
 // asked emits that reviewers have tasks; version is that of the flow, 0 if the
 // event has none.
 func (n *emitter) asked(r *requestv1.Request, version int32) {
-	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), Step: 1, StepName: "owner", Tasks: []*approvalv1.Task{
-		{RequestId: r.GetId(), Reviewer: pia}, {RequestId: r.GetId(), Reviewer: r.GetRequester(), Substitution: "for pia"},
-	}}
+	item := r.GetItems()[0].GetId()
+	task := func(reviewer *identityv1.Person) *approvalv1.Task {
+		return &approvalv1.Task{Id: id.New().String(), RequestId: r.GetId(), ItemId: item, Step: 1, StepName: "owner", Reviewer: reviewer}
+	}
+	decided, another := task(pia), task(r.GetRequester())
+	another.Substitution = "for pia"
+	m := &eventv1.ApprovalRequested{
+		Context: about(r), RequestId: r.GetId(), ItemId: item, Step: 1, StepName: "owner", Tasks: []*approvalv1.Task{decided, another},
+		PlannedSteps: []*eventv1.PlannedStep{{NeededApprovals: 1}, {NeededApprovals: 2}},
+	}
+	n.last = another
 	if version > 0 {
 		m.FlowId, m.FlowVersion = n.of.org.String(), version
 	}
 	n.emit(m)
-	n.emit(&eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
-		RequestId: r.GetId(), Reviewer: pia, State: approvalv1.TaskState_TASK_STATE_APPROVED, StepName: "owner", Comment: "fine",
-	}})
+	decided = proto.CloneOf(decided)
+	decided.State, decided.Comment = approvalv1.TaskState_TASK_STATE_APPROVED, "fine"
+	n.emit(&eventv1.ApprovalDecided{Context: about(r), Task: decided, StepApproved: version%2 == 1})
 }
 
 func (n *emitter) granted(r *requestv1.Request, version int32, also ...string) {
@@ -341,8 +359,8 @@ func (n *emitter) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 func (n *emitter) life(r *requestv1.Request) {
 	n.asked(r, 0)
 	n.emit(&eventv1.TaskReassigned{
-		Context: about(r), From: &approvalv1.Task{RequestId: r.GetId(), Reviewer: pia},
-		To: &approvalv1.Task{Reviewer: r.GetBeneficiary()}, Reason: "knows better",
+		Context: about(r), From: n.ended(approvalv1.TaskState_TASK_STATE_REASSIGNED),
+		To: &approvalv1.Task{Id: id.New().String(), ItemId: n.last.GetItemId(), Step: 1, Reviewer: r.GetBeneficiary()}, Reason: "knows better",
 	})
 	n.emit(&eventv1.TaskReminded{Context: about(r), RequestId: r.GetId(), Tasks: []*approvalv1.Task{{Reviewer: pia}}})
 	n.emit(&eventv1.ApprovalEscalated{
@@ -353,9 +371,13 @@ func (n *emitter) life(r *requestv1.Request) {
 		item := n.given(r, item)
 		n.emit(&eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
 	}
-	work := &provisioningv1.WorkItem{AppName: "CRM", Note: "by hand"}
+	work := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", Note: "by hand", Kind: provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN}
 	n.emit(&eventv1.WorkItemOpened{Context: about(r, n.of.requests[0].GetId()), WorkItem: work})
+	work = proto.CloneOf(work)
+	work.State, work.Resolver = provisioningv1.WorkItemState_WORK_ITEM_STATE_RESOLVED, pia
 	n.emit(&eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
+	work = proto.CloneOf(work)
+	work.Id, work.State = id.New().String(), provisioningv1.WorkItemState_WORK_ITEM_STATE_CANCELLED
 	n.emit(&eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
 }
 
@@ -370,7 +392,9 @@ func (n *emitter) another(r *requestv1.Request, which, item int) {
 		n.granted(r, 0, n.of.requests[0].GetId())
 	case 3:
 		n.emit(&eventv1.ApprovalDenied{
-			Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no", Task: &approvalv1.Task{ItemId: r.GetItems()[item].GetId()},
+			Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no", Task: &approvalv1.Task{
+				Id: id.New().String(), ItemId: r.GetItems()[item].GetId(), Step: 1, Reviewer: pia, State: approvalv1.TaskState_TASK_STATE_DENIED,
+			},
 		})
 	case 4:
 		m := &eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"}
@@ -524,6 +548,10 @@ func TestLivesAtOnce(t *testing.T) {
 					`select count(*) from timeline_entry where event = 'request.closed'`:     lives,
 					`select count(*) from grant_copy where state = 'active' and version = 3`: 2 * lives,
 					`select count(*) from reviewer`:                                          3 * lives,
+					// Whatever comes first, nobody is asked any more.
+					`select count(*) from action where state = 'done'`:      2 * lives,
+					`select count(*) from action where state = 'withdrawn'`: 3 * lives,
+					`select count(*) from action where state = 'open'`:      lives - 1,
 				} {
 					var n int
 					if err := tx.QueryRow(ctx, q).Scan(&n); err != nil {
@@ -579,8 +607,8 @@ func TestStatements(t *testing.T) {
 			n.life(r)
 		}
 		// Two to read, and one for each of: requests, items, timeline,
-		// reviewers, grants, outbox.
-		if got := statements(w, n.events); got != 8 {
+		// reviewers, actions, actions that are withdrawn, grants, outbox.
+		if got := statements(w, n.events); got != 10 {
 			t.Errorf("%d statements for %d events", got, len(n.events))
 		}
 		n.events = nil

@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -53,7 +54,7 @@ func New(cfg Config) *Commands {
 }
 
 func viewer(c authz.Caller) store.Viewer {
-	return store.Viewer{UserID: c.UserID, OrganizationID: c.OrganizationID, All: c.SeesAll()}
+	return store.Viewer{UserID: c.UserID, OrganizationID: c.OrganizationID, All: c.SeesAll(), Works: c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN}
 }
 
 func person(c authz.Caller) store.Person {

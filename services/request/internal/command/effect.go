@@ -36,6 +36,8 @@ type effect struct {
 	request uuid.UUID
 	// reviewers may see what of that request is about the app of the entry.
 	reviewers []uuid.UUID
+	// actions are what the event says of what is to be done about requests.
+	actions []store.Action
 	// grant says that the event is about a grant.
 	grant bool
 	// change changes that request. Nil: it changes none.
@@ -46,7 +48,9 @@ type effect struct {
 // malformed id.
 type reader struct {
 	effect
-	err error
+	// completes says that the decided task among those of the event completes its step.
+	completes bool
+	err       error
 }
 
 // effectOf is what an event does.
@@ -114,16 +118,19 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.about(m.GetRequestId(), "Not taken away after all")
 		e.reopenItem(m.GetItemId(), lifecycle.ItemApproved, m.GetContext().GetVersion())
 	case *eventv1.WorkItemOpened:
+		e.work(m.GetWorkItem(), about)
 		e.entry.Text = "A work item is open in " + m.GetWorkItem().GetAppName()
 		if why := m.GetWorkItem().GetReopenReason(); why != "" {
 			e.entry.Text = "A work item is open again in " + m.GetWorkItem().GetAppName() + ": " + why
 		}
 	case *eventv1.WorkItemResolved:
+		e.work(m.GetWorkItem(), about)
 		e.entry.Text = "The work item in " + m.GetWorkItem().GetAppName() + " is done"
 		if n := m.GetWorkItem().GetNote(); n != "" {
 			e.entry.Text += ": " + n
 		}
 	case *eventv1.WorkItemCancelled:
+		e.work(m.GetWorkItem(), about)
 		e.entry.Text = "The work item in " + m.GetWorkItem().GetAppName() + " is no longer needed: " + m.GetWorkItem().GetNote()
 	default:
 		return effect{}, fmt.Errorf("event of type %s has no effect here", ev.Type)
@@ -157,11 +164,13 @@ func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
 	e.about(m.GetRequestId(), "Step "+e.asked(m.GetStep(), m.GetStepName(), m.GetTasks()))
 	flow := flowID(m.GetFlowId())
 	vacancy := e.vacancy(m.GetItemId(), m.GetVacancy(), m.GetContext())
+	reviewed := e.tasks(m.GetItemId(), m.GetPlannedSteps(), m.GetContext(), m.GetTasks()...)
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
 		c.SetState(r, store.Transition{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
 		if vacancy != nil {
 			vacancy(c, r, at)
 		}
+		reviewed(c, r, at)
 	}
 }
 
@@ -201,9 +210,17 @@ func flowID(s string) uuid.NullUUID {
 }
 
 func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
-	text := decision(m.GetTask())
+	item, text := m.GetTask().GetItemId(), decision(m.GetTask())
+	e.completes = m.GetStepApproved()
+	reviewed := e.tasks(item, m.GetPlannedSteps(), m.GetContext(), append([]*approvalv1.Task{m.GetTask()}, m.GetNextTasks()...)...)
+	e.change = reviewed
 	if m.GetNextStep() != 0 {
-		e.change = e.vacancy(m.GetTask().GetItemId(), m.GetNextVacancy(), m.GetContext())
+		if vacancy := e.vacancy(item, m.GetNextVacancy(), m.GetContext()); vacancy != nil {
+			e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+				vacancy(c, r, at)
+				reviewed(c, r, at)
+			}
+		}
 		text += "; step " + e.asked(m.GetNextStep(), m.GetNextStepName(), m.GetNextTasks())
 	}
 	e.about(m.GetTask().GetRequestId(), text)
@@ -248,7 +265,9 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 	for n, i := range items {
 		approved[n] = e.id("item_id", i.GetId())
 	}
+	reviewed := e.lastTask(m.GetTask(), m.GetContext())
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		reviewed(c, r, at)
 		for _, i := range approved {
 			c.SetItemState(r, i, lifecycle.ItemApproved, at)
 		}
@@ -273,7 +292,9 @@ func (e *reader) denied(m *eventv1.ApprovalDenied) {
 	if m.GetTask() != nil {
 		item = e.id("task.item_id", m.GetTask().GetItemId())
 	}
+	reviewed := e.lastTask(m.GetTask(), m.GetContext())
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		reviewed(c, r, at)
 		for _, i := range r.Items {
 			if i.ID == item || item == uuid.Nil {
 				c.EndItem(r, i.ID, lifecycle.ItemDenied, m.GetReason(), at)
@@ -365,7 +386,18 @@ func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
 		e.reviewers = append(e.reviewers, e.id("user_id", u.GetUserId()))
 		to = u.GetDisplayName()
 	}
-	e.change = e.vacancy(m.GetFrom().GetItemId(), m.GetVacancy(), m.GetContext())
+	vacancy := e.vacancy(m.GetFrom().GetItemId(), m.GetVacancy(), m.GetContext())
+	tasks := []*approvalv1.Task{m.GetFrom()}
+	if m.GetTo() != nil {
+		tasks = append(tasks, m.GetTo())
+	}
+	reviewed := e.tasks(m.GetFrom().GetItemId(), m.GetPlannedSteps(), m.GetContext(), tasks...)
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		if vacancy != nil {
+			vacancy(c, r, at)
+		}
+		reviewed(c, r, at)
+	}
 	e.about(m.GetFrom().GetRequestId(), "Reassigned from "+m.GetFrom().GetReviewer().GetDisplayName()+" to "+to+": "+m.GetReason())
 }
 

@@ -4,6 +4,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -110,7 +111,7 @@ func AddedComment(c store.Comment) *requestv1.AddCommentResponse {
 func AssignedAccess(requests []*store.Request, skipped []*requestv1.SkippedAssignment) *requestv1.AssignAccessResponse {
 	out := &requestv1.AssignAccessResponse{Skipped: skipped}
 	for _, r := range requests {
-		out.Requests = append(out.Requests, Request(r))
+		out.Requests = append(out.Requests, RequestPart(r))
 	}
 	return out
 }
@@ -120,7 +121,29 @@ func RequestPart(r *store.Request) *requestv1.Request {
 	part, hidden := r.Part()
 	out := Request(part)
 	out.HiddenItemCount = int32(hidden) //nolint:gosec // a request has at most 50 items
+	items := make([]lifecycle.Progress, len(part.Items))
+	for n, i := range part.Items {
+		state := i.State
+		if r.Origin == store.OriginAssignment && state == lifecycle.ItemPending {
+			state = lifecycle.ItemApproved // nobody is asked about what is assigned
+		}
+		items[n] = lifecycle.ProgressOfItem(state, i.Review)
+	}
+	p, percent := lifecycle.ProgressOf(r.State, items...)
+	out.Progress = progress(p, percent)
+	if mine := r.Mine; mine.Done+mine.Open > 0 {
+		p := lifecycle.Progress{Done: mine.Done, Needed: mine.Done + mine.Open}
+		out.MyProgress = progress(p, p.Percent())
+	}
+	for _, kind := range r.Mine.Required {
+		out.RequiredActions = append(out.RequiredActions, enum.Value[requestv1.RequiredAction](kind))
+	}
+	slices.Sort(out.RequiredActions)
 	return out
+}
+
+func progress(p lifecycle.Progress, percent int) *requestv1.Progress {
+	return &requestv1.Progress{DoneActions: int32(p.Done), NeededActions: int32(p.Needed), Percent: int32(percent)} //nolint:gosec // a step has as many reviewers at most as an organization has people
 }
 
 // Request is a request whole, as events show it.

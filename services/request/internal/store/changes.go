@@ -27,6 +27,8 @@ type Changes struct {
 	items        []*Item
 	entries      []requestEntry
 	reviewers    []reviewer
+	actions      map[actionKey]Action
+	asked        []*Item
 	grants       []inbox.Event
 	events       []outbox.Event
 	traceparent  string
@@ -290,9 +292,12 @@ func (c *Changes) statements(ctx context.Context, tx *postgres.Tx, events *outbo
 	c.insertRequests(b)
 	b.QueuedQueries = append(b.QueuedQueries, c.comments.QueuedQueries...)
 	c.updateRequests(b)
-	c.updateItems(b)
+	if err := c.updateItems(b); err != nil {
+		return nil, err
+	}
 	c.insertEntries(b)
 	c.insertReviewers(b)
+	c.saveActions(b)
 	if err := copies.Queue(b, c.grants); err != nil {
 		return nil, err
 	}
@@ -350,9 +355,9 @@ where r.id = c.id`
 	updateItems = `
 update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up,
 	closing_reason = c.closing_reason, state_version = greatest(i.state_version, c.state_version),
-	apart_request_id = case when c.reopened then i.id else i.apart_request_id end, pointless = c.pointless
-from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[], $9::boolean[], $10::boolean[])
-	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason, state_version, reopened, pointless) where i.id = c.id`
+	apart_request_id = case when c.reopened then i.id else i.apart_request_id end, pointless = c.pointless, review = c.review::jsonb
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[], $9::boolean[], $10::boolean[], $11::text[])
+	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason, state_version, reopened, pointless, review) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -381,20 +386,25 @@ func (c *Changes) updateRequests(b *pgx.Batch) {
 	b.Queue(updateRequests, ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions, expired)
 }
 
-func (c *Changes) updateItems(b *pgx.Batch) {
+func (c *Changes) updateItems(b *pgx.Batch) error {
 	n := len(c.items)
 	if n == 0 {
-		return
+		return nil
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
 	vacancies, versions, givenUp, reasons, stateVersions := make([][]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int64, n)
-	reopened, pointless := make([]bool, n), make([]bool, n)
+	reopened, pointless, reviews := make([]bool, n), make([]bool, n), make([]string, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
 		givenUp[i], reasons[i], stateVersions[i], reopened[i], pointless[i] = item.GiveUp, item.ClosingReason, item.StateVersion, item.reopened, item.Pointless
+		var err error
+		if reviews[i], err = item.Review.Encode(); err != nil {
+			return fmt.Errorf("encode how far an item is reviewed: %w", err)
+		}
 	}
-	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons, stateVersions, reopened, pointless)
+	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons, stateVersions, reopened, pointless, reviews)
+	return nil
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

@@ -540,6 +540,8 @@ type Request struct {
 	// SeenApps are the apps whose items a viewer sees; nil means all. Items has
 	// them all, see [Request.Part].
 	SeenApps []uuid.UUID
+	// Mine is what its viewer is asked for on it.
+	Mine Mine
 
 	changed bool
 }
@@ -584,6 +586,8 @@ type Item struct {
 	// Facts are an encoded gatehouse.request.v1.RequestItem with what the catalog said of it
 	// when it was asked for; nil for nothing.
 	Facts []byte
+	// Review is how far its approval is.
+	Review lifecycle.Review
 	// Pointless says that it was asked to be cancelled because there is nothing left to be
 	// decided. Only Load reads it.
 	Pointless bool
@@ -614,7 +618,7 @@ const (
 	// driver would not know its type.
 	withItems = requestColumns + `,
 	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
-		i.grant_item_id, i.closing_reason, i.not_in_place, i.facts) order by i.position)
+		i.grant_item_id, i.closing_reason, i.not_in_place, i.facts, i.review::text) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -643,8 +647,9 @@ func scanWithItems(row pgx.CollectableRow) (*Request, error) {
 func scanSeen(row pgx.CollectableRow) (*Request, error) {
 	var items []*Item
 	var seen []uuid.UUID
-	r, err := scanRequest(row, &items, &seen)
-	r.Items, r.SeenApps = items, seen
+	var mine Mine
+	r, err := scanRequest(row, &items, &seen, &mine.Done, &mine.Open, &mine.Required)
+	r.Items, r.SeenApps, r.Mine = items, seen, mine
 	return r, err
 }
 
@@ -664,7 +669,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
 select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
-	closing_reason, not_in_place, facts, pointless, state_version from request_item
+	closing_reason, not_in_place, facts, review::text, pointless, state_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -707,7 +712,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
-			&i.ClosingReason, &i.NotInPlace, &i.Facts, &i.Pointless, &i.StateVersion,
+			&i.ClosingReason, &i.NotInPlace, &i.Facts, &i.Review, &i.Pointless, &i.StateVersion,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {
@@ -746,35 +751,43 @@ const visibleAll = `r.id in (
 	union select i.request_id from app a join request_item i on i.app_id = a.id
 		where a.organization_id = $2 and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id))`
 
-const (
-	selectVisible = `
-select ` + withItems + `, ` + seen + ` from access_request r where r.id = $2 and ` + visible
-	lockOfRequest = ` for no key update of r`
-	lockAny       = selectRequest + lockOfRequest
-	lockVisible   = selectVisible + lockOfRequest
-)
+const lockOfRequest = ` for no key update of r`
 
-// Viewer is who reads requests. With All it sees everybody's.
+// Viewer is who reads requests. With All it sees everybody's. With Works it does what is to
+// be done by hand in any app.
 type Viewer struct {
 	UserID, OrganizationID uuid.UUID
-	All                    bool
+	All, Works             bool
+}
+
+// columns are those that scanSeen reads; $1 is the viewer.
+func (v Viewer) columns() string {
+	apps := seen
+	if v.All {
+		apps = `null::uuid[]`
+	}
+	return withItems + `, ` + apps + `, ` + v.mine()
+}
+
+// selectOne reads the request $2 if the viewer $1 may see it.
+func (v Viewer) selectOne() string {
+	q := `
+select ` + v.columns() + ` from access_request r where r.id = $2 and $1::uuid is not null`
+	if v.All {
+		return q
+	}
+	return q + ` and ` + visible
 }
 
 // Visible reads one request if the viewer may see it.
 func Visible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Request, error) {
-	if v.All {
-		return one(ctx, tx, scanWithItems, selectRequest, id)
-	}
-	return one(ctx, tx, scanSeen, selectVisible, v.UserID, id)
+	return one(ctx, tx, scanSeen, v.selectOne(), v.UserID, id)
 }
 
 // LockVisible is Visible, and keeps others from changing the request until the
 // end of tx.
 func LockVisible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Request, error) {
-	if v.All {
-		return one(ctx, tx, scanWithItems, lockAny, id)
-	}
-	return one(ctx, tx, scanSeen, lockVisible, v.UserID, id)
+	return one(ctx, tx, scanSeen, v.selectOne()+lockOfRequest, v.UserID, id)
 }
 
 // Filter selects requests.
@@ -791,12 +804,8 @@ type Filter struct {
 // List reads a page of [RequestList]: of the requests that the viewer may see, those
 // that f selects. It gives the token of the next page.
 func List(ctx context.Context, tx *postgres.Tx, v Viewer, f Filter, page *filter.Query) ([]*Request, string, error) {
-	apps := seen
-	if v.All {
-		apps = `null::uuid[]`
-	}
 	from, args := fromRequests(v, f)
-	return list(ctx, tx, withItems+`, `+apps, from, page, scanSeen, args...)
+	return list(ctx, tx, v.columns(), from, page, scanSeen, args...)
 }
 
 func fromRequests(v Viewer, f Filter) (string, []any) {

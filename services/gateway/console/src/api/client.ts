@@ -15,11 +15,13 @@ export type Route = Schemas["gatehouse.request.v1.Route"];
 export type RouteStep = Schemas["gatehouse.request.v1.RouteStep"];
 export type RequestItem = Schemas["gatehouse.request.v1.RequestItem"];
 export type TimelineEntry = Schemas["gatehouse.request.v1.TimelineEntry"];
+export type Progress = Schemas["gatehouse.request.v1.Progress"];
 export type Conversation = Schemas["gatehouse.request.v1.Conversation"];
 export type Comment = Schemas["gatehouse.request.v1.Comment"];
 
 /** What a list shows of a request. */
 export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "createTime" | "beneficiary" | "hiddenItemCount" | "waitsForReviewer"> & {
+  progress?: Progress;
   items?: readonly (Pick<RequestItem, "id" | "appName" | "entitlementName"> & { appId?: string })[];
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];

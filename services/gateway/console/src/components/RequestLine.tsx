@@ -4,6 +4,7 @@ import type { RequestSummary } from "@/api/client";
 import { requestTones } from "@/api/states";
 import { Row } from "./Row";
 import { AppIconOf } from "./AppIcon";
+import { Progress } from "./Progress";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
 
@@ -36,6 +37,7 @@ export function RequestLine({ request }: { request: RequestSummary }) {
           {" · "}
           <Time at={request.createTime ?? ""} relative />
         </span>
+        <Progress of={request.progress} />
       </div>
       {request.waitsForReviewer && <Tag tone="warn">{t("request.nobody")}</Tag>}
       <Tag tone={requestTones[state]}>{t(`requestStates.${state}`)}</Tag>

@@ -1,8 +1,10 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { RequestSummary, Task } from "@/api/client";
+import { useMyProgress } from "@/api/progress";
 import { AppIconOf } from "./AppIcon";
 import { Decide } from "./Decide";
+import { Progress } from "./Progress";
 import { useAbout } from "./RequestLine";
 import { Row } from "./Row";
 import { Time } from "./Time";
@@ -17,6 +19,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
   const { t } = useTranslation();
   const about = useAbout();
   const request = task.request;
+  const mine = useMyProgress(task.requestId);
   if (!request) return null;
   const meant = (request.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
   const shown = meant.length > 0 ? meant : (request.items ?? []);
@@ -39,6 +42,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
           )}
           {task.substitution && ` · ${task.substitution}`}
         </span>
+        <Progress mine of={mine} />
       </div>
       <Decide task={task} />
     </Row>

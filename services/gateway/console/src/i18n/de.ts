@@ -165,6 +165,12 @@ export const de: typeof en = {
     NOT_FOR_ONESELF: "Das beantragen andere für Sie",
     OTHER: "Würde abgelehnt",
   },
+  progress: {
+    all: "Erledigte Schritte",
+    mine: "Ihre erledigten Schritte",
+    of: "{{done}} von {{needed}}",
+    percent: "{{percent}} %",
+  },
   request: {
     title: "Antrag",
     open: "Offen",

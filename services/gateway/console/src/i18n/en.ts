@@ -163,6 +163,12 @@ export const en = {
     NOT_FOR_ONESELF: "Others ask for it for you",
     OTHER: "Would be refused",
   },
+  progress: {
+    all: "Actions done",
+    mine: "Your actions done",
+    of: "{{done}} of {{needed}}",
+    percent: "{{percent}} %",
+  },
   request: {
     title: "Request",
     open: "Open",

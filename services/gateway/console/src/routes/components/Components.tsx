@@ -19,6 +19,7 @@ import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { People } from "@/components/People";
+import { Progress } from "@/components/Progress";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
 import { RouteSteps } from "@/components/RouteSteps";
@@ -194,6 +195,11 @@ export function Components() {
           <RequestLine request={request} />
           <TaskLine task={{ id: "1", requestId: request.id, stepName: "Manager", createTime: request.createTime, itemIds: ["1"], substitution: "", request }} />
         </ul>
+      </Part>
+      <Part name="Progress">
+        <Progress of={{ doneActions: 2, neededActions: 3, percent: 67 }} />
+        <Progress mine of={{ doneActions: 0, neededActions: 1, percent: 0 }} />
+        <Progress of={{ doneActions: 0, neededActions: 0, percent: 100 }} />
       </Part>
       <Part name="RouteSteps">
         <RouteSteps route={{ automatic: true, steps: [] }} />

@@ -8,6 +8,7 @@ import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
+import { Progress } from "@/components/Progress";
 import { ProblemNote } from "@/components/ProblemNote";
 import { useAbout } from "@/components/RequestLine";
 import { Tag } from "@/components/Tag";
@@ -66,6 +67,22 @@ function Facts({ request }: { request: AccessRequest }) {
         <>
           <dt>{t("request.justification")}</dt>
           <dd className="pre">{request.justification}</dd>
+        </>
+      )}
+      {request.progress && (
+        <>
+          <dt>{t("progress.all")}</dt>
+          <dd>
+            <Progress of={request.progress} />
+          </dd>
+        </>
+      )}
+      {request.myProgress && (
+        <>
+          <dt>{t("progress.mine")}</dt>
+          <dd>
+            <Progress mine of={request.myProgress} />
+          </dd>
         </>
       )}
       {request.closeTime && (
