@@ -108,12 +108,12 @@ func TestServiceWithCopies(t *testing.T) {
 		t.Errorf("of who has left was said: %v", said)
 	}
 	for query, want := range map[string]string{
-		`select state || role || kind || environment_id || version from user_copy where removed`:                                                                          "removedit_adminemployee" + environment.String() + "2",
-		`select name || (id = environment_id) from environment_copy`:                                                                                                      "Corptrue",
-		`select g.display_name || m.removed from group_copy g join group_member_copy m on m.group_id = g.id`:                                                              "Stafffalse",
+		`select state || role || kind || environment_id || version from user_copy where removed`:                                                                                      "removedit_adminemployee" + environment.String() + "2",
+		`select name || (id = environment_id) from environment_copy`:                                                                                                                  "Corptrue",
+		`select g.display_name || m.removed from group_copy g join group_member_copy m on m.group_id = g.id`:                                                                          "Stafffalse",
 		`select provisioning || deprovisioning_action || account_adoption || admin_ids[1] || offered_to_all_environments || only_by_flow || category || environment_id from app_copy`: "manualdisableunspecified" + user.String() + "truetrueTalk" + uuid.Nil.String(),
-		`select name || kind || risk from entitlement_copy where app_id is not null`:                                                                                              "Accountaccounthigh",
-		`select state || end_reason || removed from grant_copy where until is null`:                                                                                       "pendingunspecifiedfalse",
+		`select name || kind || risk from entitlement_copy where app_id is not null`:                                                                                                  "Accountaccounthigh",
+		`select state || end_reason || removed from grant_copy where until is null`:                                                                                                   "pendingunspecifiedfalse",
 	} {
 		var got string
 		err := h.DB.InOrganizationRead(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {

@@ -19,7 +19,7 @@ func (l *List) FilterComment() string {
 // OrderComment is the comment of the field order_by.
 func (l *List) OrderComment() string {
 	is := "Sorted by these fields, with commas between them and \" desc\" behind those that descend (AIP-132). Fields: " + strings.Join(l.names(true), ", ") + "."
-	if f := l.byName[strings.Fields(l.order)[0]]; f.internal {
+	if f := l.byName[strings.TrimSuffix(strings.Fields(l.order)[0], ",")]; f.internal {
 		is += " Empty: newest first."
 	} else {
 		is += " Empty: " + l.order + "."

@@ -13,11 +13,12 @@ import (
 
 func TestListsAreFilteredAndSorted(t *testing.T) {
 	t.Parallel()
-	filtertest.Comments(t, "../../proto", store.AppList, store.EntitlementList, store.RequestList, store.CommentList, store.TimelineList)
+	filtertest.Comments(t, "../../proto", store.AppList, store.EntitlementList, store.CatalogList, store.RequestList, store.CommentList, store.TimelineList)
 	w := start(t)
 	w.app(t, &requestv1.CreateAppRequest{Name: `Wiki "beta"`, Description: "a\\b", OwnerId: w.id("ben"), OfferedToAllEnvironments: true}, map[string]string{})
 	admin := w.Conn(t, w.caller("zoe"))
 	filtertest.Door(t, admin, store.AppList, &requestv1.ListAppsRequest{})
+	filtertest.Door(t, admin, store.CatalogList, &requestv1.SearchCatalogRequest{})
 	filtertest.Door(t, admin, store.EntitlementList, &requestv1.ListEntitlementsRequest{AppId: w.crm.GetId()})
 
 	asked := w.grantOf("editor", "viewer")

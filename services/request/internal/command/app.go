@@ -294,6 +294,41 @@ func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, 
 	return list, next, err
 }
 
+// SearchCatalog gives the apps that the caller sees and that have the words of query, the
+// best first, and the token of the next page.
+func (c *Commands) SearchCatalog(ctx context.Context, by authz.Caller, query string, asked filter.Request) (list []*store.Found, next string, err error) {
+	page, err := store.CatalogList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.search(ctx, by, query, func(ctx context.Context, tx *postgres.Tx, s store.Search) (err error) {
+		list, next, err = store.SearchCatalog(ctx, tx, s, page)
+		return err
+	})
+	return list, next, err
+}
+
+// CatalogFacets gives the categories and tags of the apps that the caller sees.
+func (c *Commands) CatalogFacets(ctx context.Context, by authz.Caller) (categories, tags []string, err error) {
+	err = c.search(ctx, by, "", func(ctx context.Context, tx *postgres.Tx, s store.Search) (err error) {
+		categories, tags, err = store.Facets(ctx, tx, s)
+		return err
+	})
+	return categories, tags, err
+}
+
+func (c *Commands) search(ctx context.Context, by authz.Caller, query string, do func(context.Context, *postgres.Tx, store.Search) error) error {
+	return c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		reader, err := c.catalogReader(ctx, tx, by)
+		if err != nil {
+			return err
+		}
+		return do(ctx, tx, store.Search{
+			OrganizationID: by.OrganizationID, EnvironmentID: by.EnvironmentID, UserID: by.UserID, Reader: reader, Words: store.Words(query),
+		})
+	})
+}
+
 // UpdateApp changes an app. apply gives the app as it is to be, and names the fields
 // that it has changed; it is called again if somebody else changes the app at the
 // same moment.

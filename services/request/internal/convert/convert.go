@@ -83,6 +83,29 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	}
 }
 
+// Found is an app that was found, as the API shows it.
+func Found(f *store.Found) *requestv1.CatalogApp {
+	out := &requestv1.CatalogApp{
+		App: App(f.App), Held: len(f.Held) > 0, Requested: len(f.Requested) > 0, Requestable: f.Requestable,
+		HeldItems: foundItems(f.Held), RequestedItems: foundItems(f.Requested),
+	}
+	for _, e := range f.Matches {
+		out.Matches = append(out.Matches, Entitlement(e))
+	}
+	for _, risk := range f.Risks {
+		out.Risks = append(out.Risks, enum.Value[requestv1.EntitlementRisk](risk))
+	}
+	return out
+}
+
+func foundItems(list []store.FoundItem) []*requestv1.CatalogItem {
+	var out []*requestv1.CatalogItem
+	for _, i := range list {
+		out = append(out, &requestv1.CatalogItem{EntitlementId: i.EntitlementID.String(), EntitlementName: i.Name, RequestId: ID(i.RequestID.UUID), Until: timestamp(i.Until)})
+	}
+	return out
+}
+
 // CreatedApp is the answer to who has made an app.
 func CreatedApp(a store.App, account store.Entitlement) *requestv1.CreateAppResponse {
 	return &requestv1.CreateAppResponse{App: App(a), Account: Entitlement(account)}

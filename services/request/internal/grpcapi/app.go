@@ -69,6 +69,37 @@ func (s appService) ListApps(ctx context.Context, in *requestv1.ListAppsRequest)
 	return &requestv1.ListAppsResponse{Apps: each(apps, convert.App), NextPageToken: next}, nil
 }
 
+// catalogPage is how a search of the catalog is paged, in one order alone.
+type catalogPage struct {
+	*requestv1.SearchCatalogRequest
+}
+
+// GetOrderBy is none.
+func (catalogPage) GetOrderBy() string { return "" }
+
+// GetPageSize is the number of apps of a page.
+func (p catalogPage) GetPageSize() int32 {
+	if n := p.SearchCatalogRequest.GetPageSize(); n > 0 {
+		return min(n, 100)
+	}
+	return 20
+}
+
+func (s appService) SearchCatalog(ctx context.Context, in *requestv1.SearchCatalogRequest) (*requestv1.SearchCatalogResponse, error) {
+	by := authz.Must(ctx)
+	list, next, err := s.commands.SearchCatalog(ctx, by, in.GetQuery(), catalogPage{in})
+	if err != nil {
+		return nil, err
+	}
+	out := &requestv1.SearchCatalogResponse{Apps: each(list, convert.Found), NextPageToken: next}
+	if in.GetPageToken() == "" && strings.TrimSpace(in.GetQuery()) == "" {
+		if out.Categories, out.Tags, err = s.commands.CatalogFacets(ctx, by); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppRequest) (*requestv1.UpdateAppResponse, error) {
 	appID, err := id.Parse("app.id", in.GetApp().GetId())
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -152,6 +153,9 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement)
 	if err != nil {
 		return catalogError("insert app", err)
 	}
+	if err := writeAppWords(ctx, tx, a); err != nil {
+		return err
+	}
 	return InsertEntitlement(ctx, tx, account)
 }
 
@@ -166,7 +170,7 @@ func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	if tag.RowsAffected() == 0 {
 		return ErrAppChanged
 	}
-	return nil
+	return writeAppWords(ctx, tx, a)
 }
 
 // LockApp keeps others from changing an app that was read, and from requesting what
@@ -231,7 +235,7 @@ func DeleteApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	if _, err := tx.Exec(ctx, deleteApp, a.ID, a.DeleteTime, a.Version); err != nil {
 		return fmt.Errorf("delete app: %w", err)
 	}
-	return nil
+	return forgetWords(ctx, tx, a.ID)
 }
 
 // LoadApp reads one app that is not deleted, if the environment and the reader see it.
@@ -284,6 +288,11 @@ type Entitlement struct {
 
 const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, delete_time, version, risk`
 
+// columnsOfEntitlement are entitlementColumns of a table.
+func columnsOfEntitlement(table string) string {
+	return table + "." + strings.ReplaceAll(entitlementColumns, ", ", ", "+table+".")
+}
+
 const (
 	fromEntitlements    = ` from entitlement e where e.app_id = $1 and e.delete_time is null and `
 	fromAllEntitlements = ` from entitlement e where e.organization_id = $2 and e.delete_time is null
@@ -292,9 +301,9 @@ const (
 
 const (
 	insertEntitlement = `
-insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+insert into entitlement (` + entitlementColumns + `, words) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	updateEntitlement = `
-update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6, risk = $7 where id = $1`
+update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6, risk = $7, words = $8 where id = $1`
 	selectEntitlement = `
 select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null`
 	lockEntitlement       = selectEntitlement + ` for update`
@@ -309,8 +318,12 @@ func scanEntitlement(row pgx.CollectableRow) (e Entitlement, err error) {
 
 // InsertEntitlement adds an entitlement to an app.
 func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
-	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.DeleteTime, e.Version, e.Risk)
-	return catalogError("insert entitlement", err)
+	words := wordsOf(e)
+	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.DeleteTime, e.Version, e.Risk, words)
+	if err != nil {
+		return catalogError("insert entitlement", err)
+	}
+	return countEntitlement(ctx, tx, e, "", words)
 }
 
 // LockEntitlement reads an entitlement of an app, which nobody else changes and
@@ -341,8 +354,15 @@ func oneEntitlement(ctx context.Context, tx *postgres.Tx, doing, sql string, app
 
 // UpdateEntitlement saves an entitlement that is locked.
 func UpdateEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
-	_, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.DeleteTime, e.Version, e.Risk)
-	return catalogError("update entitlement", err)
+	var before string
+	if err := tx.QueryRow(ctx, selectWords, e.ID).Scan(&before); err != nil {
+		return fmt.Errorf("read the words of an entitlement: %w", err)
+	}
+	after := wordsOf(e)
+	if _, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.DeleteTime, e.Version, e.Risk, after); err != nil {
+		return catalogError("update entitlement", err)
+	}
+	return countEntitlement(ctx, tx, e, before, after)
 }
 
 // Use is how much something of the catalog is used: grants that are not gone, and

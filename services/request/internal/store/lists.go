@@ -43,6 +43,21 @@ var (
 		filter.Environment("environmentId", "e.environment_id"),
 		filter.Enum("risk", "e.risk"),
 	)
+	// CatalogList is of [SearchCatalog].
+	CatalogList = filter.New("gatehouse.request.v1.SearchCatalog", "rank, name", filter.ID("app.id", "a.id"),
+		filter.Int("rank", "f.rank").Internal().Sort(),
+		filter.Text("name", "a.name").Internal().SortText("lower(a.name)"),
+		filter.Text("app.name", "a.name"),
+		filter.Text("app.category", "a.category"),
+		filter.Texts("app.tags", "a.tags"),
+		filter.ID("app.ownerId", shownOwner).Null(),
+		filter.Enum("app.provisioning", "a.provisioning"),
+		filter.Environment("app.environmentId", "a.environment_id"),
+		filter.Enum("app.catalogState", "a.catalog_state"),
+		filter.Bool("held", `(a.id in `+heldApps+`)`),
+		filter.Bool("requested", `(a.id in `+requestedApps+`)`),
+		filter.Enums("risks", risksOf),
+	)
 	// RequestList is of [List].
 	RequestList = filter.New("gatehouse.request.v1.ListRequests", "createTime desc", filter.ID("id", "r.id"),
 		filter.Enum("kind", "r.kind"),

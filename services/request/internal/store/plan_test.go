@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,5 +22,16 @@ func TestCandidatesGoByKey(t *testing.T) {
 	plan := pgtest.Plan(t, db, selectCandidates, []int32{0, 0}, ids, ids, []string{"grant", "grant"}, ids, ids)
 	if !strings.Contains(plan, "Index Cond: ((beneficiary_id = w.beneficiary_id) AND (entitlement_id = w.entitlement_id) AND ((kind)::text = w.kind)") {
 		t.Errorf("open items are not found by their key:\n%s", plan)
+	}
+}
+
+// Words of the catalog are found by their range, though a policy guards the table: all that
+// there is of an organization would be read for each letter that somebody types.
+func TestSearchGoesByRange(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
+	plan := pgtest.Plan(t, db, fmt.Sprintf(selectHits, "$3::text", "$4::text")+" having $1::int > 0", 1, uuid.New(), "ed", "ed"+afterAll)
+	if !strings.Contains(plan, "Index Cond: ((organization_id = ") || !strings.Contains(plan, "(word >= 'ed'::text) AND (word < ") {
+		t.Errorf("words are not found by their range:\n%s", plan)
 	}
 }

@@ -642,63 +642,6 @@ func (ItemState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
-// RequiredAction is what waits for somebody on a request.
-type RequiredAction int32
-
-const (
-	// Never set.
-	RequiredAction_REQUIRED_ACTION_UNSPECIFIED RequiredAction = 0
-	// To approve or deny.
-	RequiredAction_REQUIRED_ACTION_DECIDE RequiredAction = 1
-	// To make, change or take away an account, by hand.
-	RequiredAction_REQUIRED_ACTION_PROVISION RequiredAction = 2
-	// To give an entitlement to an account that is there, by hand.
-	RequiredAction_REQUIRED_ACTION_ASSIGN RequiredAction = 3
-)
-
-// Enum value maps for RequiredAction.
-var (
-	RequiredAction_name = map[int32]string{
-		0: "REQUIRED_ACTION_UNSPECIFIED",
-		1: "REQUIRED_ACTION_DECIDE",
-		2: "REQUIRED_ACTION_PROVISION",
-		3: "REQUIRED_ACTION_ASSIGN",
-	}
-	RequiredAction_value = map[string]int32{
-		"REQUIRED_ACTION_UNSPECIFIED": 0,
-		"REQUIRED_ACTION_DECIDE":      1,
-		"REQUIRED_ACTION_PROVISION":   2,
-		"REQUIRED_ACTION_ASSIGN":      3,
-	}
-)
-
-func (x RequiredAction) Enum() *RequiredAction {
-	p := new(RequiredAction)
-	*p = x
-	return p
-}
-
-func (x RequiredAction) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (RequiredAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[10].Descriptor()
-}
-
-func (RequiredAction) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[10]
-}
-
-func (x RequiredAction) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use RequiredAction.Descriptor instead.
-func (RequiredAction) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
-}
-
 // ConversationState is whose turn it is in a conversation.
 type ConversationState int32
 
@@ -740,11 +683,11 @@ func (x ConversationState) String() string {
 }
 
 func (ConversationState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[11].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[10].Descriptor()
 }
 
 func (ConversationState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[11]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[10]
 }
 
 func (x ConversationState) Number() protoreflect.EnumNumber {
@@ -753,7 +696,7 @@ func (x ConversationState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConversationState.Descriptor instead.
 func (ConversationState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 // App is something people get into.
@@ -1205,6 +1148,190 @@ func (x *Entitlement) GetRisk() EntitlementRisk {
 	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
 }
 
+// CatalogApp is an app as a search of the catalog shows it to the caller.
+type CatalogApp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The app.
+	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	// What it gives by which it was found: of what has a word of the query that the app's own
+	// name, category and tags do not have, the best five.
+	Matches []*Entitlement `protobuf:"bytes,2,rep,name=matches,proto3" json:"matches,omitempty"`
+	// True if the caller holds something in it.
+	Held bool `protobuf:"varint,3,opt,name=held,proto3" json:"held,omitempty"`
+	// What the caller holds in it, by name.
+	HeldItems []*CatalogItem `protobuf:"bytes,4,rep,name=held_items,json=heldItems,proto3" json:"held_items,omitempty"`
+	// True if the caller has an open request for something in it.
+	Requested bool `protobuf:"varint,5,opt,name=requested,proto3" json:"requested,omitempty"`
+	// What open requests ask for the caller in it, by name.
+	RequestedItems []*CatalogItem `protobuf:"bytes,6,rep,name=requested_items,json=requestedItems,proto3" json:"requested_items,omitempty"`
+	// True if there is something in it that can be requested and that the caller neither holds
+	// nor has requested. Whether the caller may, and who decides, says PreviewRequest.
+	Requestable bool `protobuf:"varint,7,opt,name=requestable,proto3" json:"requestable,omitempty"`
+	// How much harm can be done with what it gives, each judgement once.
+	Risks         []EntitlementRisk `protobuf:"varint,8,rep,packed,name=risks,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CatalogApp) Reset() {
+	*x = CatalogApp{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatalogApp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatalogApp) ProtoMessage() {}
+
+func (x *CatalogApp) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatalogApp.ProtoReflect.Descriptor instead.
+func (*CatalogApp) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CatalogApp) GetApp() *App {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *CatalogApp) GetMatches() []*Entitlement {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
+}
+
+func (x *CatalogApp) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *CatalogApp) GetHeldItems() []*CatalogItem {
+	if x != nil {
+		return x.HeldItems
+	}
+	return nil
+}
+
+func (x *CatalogApp) GetRequested() bool {
+	if x != nil {
+		return x.Requested
+	}
+	return false
+}
+
+func (x *CatalogApp) GetRequestedItems() []*CatalogItem {
+	if x != nil {
+		return x.RequestedItems
+	}
+	return nil
+}
+
+func (x *CatalogApp) GetRequestable() bool {
+	if x != nil {
+		return x.Requestable
+	}
+	return false
+}
+
+func (x *CatalogApp) GetRisks() []EntitlementRisk {
+	if x != nil {
+		return x.Risks
+	}
+	return nil
+}
+
+// CatalogItem is something that the caller holds or has requested.
+type CatalogItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,1,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// Its name.
+	EntitlementName string `protobuf:"bytes,2,opt,name=entitlement_name,json=entitlementName,proto3" json:"entitlement_name,omitempty"`
+	// Id of the request by which it is held or asked for; empty if there is none.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Until when it is held; unset if for good, and for what is requested.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CatalogItem) Reset() {
+	*x = CatalogItem{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatalogItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatalogItem) ProtoMessage() {}
+
+func (x *CatalogItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatalogItem.ProtoReflect.Descriptor instead.
+func (*CatalogItem) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CatalogItem) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *CatalogItem) GetEntitlementName() string {
+	if x != nil {
+		return x.EntitlementName
+	}
+	return ""
+}
+
+func (x *CatalogItem) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CatalogItem) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // GiveUp says who has given up an item, and why.
 type GiveUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1220,7 +1347,7 @@ type GiveUp struct {
 
 func (x *GiveUp) Reset() {
 	*x = GiveUp{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1359,7 @@ func (x *GiveUp) String() string {
 func (*GiveUp) ProtoMessage() {}
 
 func (x *GiveUp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1372,7 @@ func (x *GiveUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
 func (*GiveUp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GiveUp) GetBy() *v1.Person {
@@ -1287,7 +1414,7 @@ type Vacancy struct {
 
 func (x *Vacancy) Reset() {
 	*x = Vacancy{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1426,7 @@ func (x *Vacancy) String() string {
 func (*Vacancy) ProtoMessage() {}
 
 func (x *Vacancy) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1439,7 @@ func (x *Vacancy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vacancy.ProtoReflect.Descriptor instead.
 func (*Vacancy) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Vacancy) GetStep() int32 {
@@ -1357,7 +1484,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1496,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1509,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Route) GetAutomatic() bool {
@@ -1418,7 +1545,7 @@ type RouteStep struct {
 
 func (x *RouteStep) Reset() {
 	*x = RouteStep{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1557,7 @@ func (x *RouteStep) String() string {
 func (*RouteStep) ProtoMessage() {}
 
 func (x *RouteStep) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1570,7 @@ func (x *RouteStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteStep.ProtoReflect.Descriptor instead.
 func (*RouteStep) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RouteStep) GetName() string {
@@ -1494,7 +1621,7 @@ type RouteReviewer struct {
 
 func (x *RouteReviewer) Reset() {
 	*x = RouteReviewer{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1633,7 @@ func (x *RouteReviewer) String() string {
 func (*RouteReviewer) ProtoMessage() {}
 
 func (x *RouteReviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1646,7 @@ func (x *RouteReviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteReviewer.ProtoReflect.Descriptor instead.
 func (*RouteReviewer) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RouteReviewer) GetPerson() *v1.Person {
@@ -1567,25 +1694,14 @@ type RequestItem struct {
 	// Of what a join-flow takes away: true if it was not approved yet, and so not in place,
 	// when the flow let the person go, as far as the request says. Then nobody is asked about
 	// it, whatever the flow says, unless it was approved after all.
-	NotInPlace bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
-	// Category of the app, its tags, and kind and risk of the entitlement when it was asked
-	// for: what flows look at.
-	AppCategory string `protobuf:"bytes,20,opt,name=app_category,json=appCategory,proto3" json:"app_category,omitempty"`
-	// Tags of the app then.
-	AppTags []string `protobuf:"bytes,21,rep,name=app_tags,json=appTags,proto3" json:"app_tags,omitempty"`
-	// Kind of the entitlement then.
-	EntitlementKind EntitlementKind `protobuf:"varint,22,opt,name=entitlement_kind,json=entitlementKind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"entitlement_kind,omitempty"`
-	// Risk of the entitlement then.
-	EntitlementRisk EntitlementRisk `protobuf:"varint,23,opt,name=entitlement_risk,json=entitlementRisk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"entitlement_risk,omitempty"`
-	// Ids of the bundles that the entitlement was in then.
-	InBundleIds   []string `protobuf:"bytes,24,rep,name=in_bundle_ids,json=inBundleIds,proto3" json:"in_bundle_ids,omitempty"`
+	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestItem) Reset() {
 	*x = RequestItem{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1713,7 @@ func (x *RequestItem) String() string {
 func (*RequestItem) ProtoMessage() {}
 
 func (x *RequestItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1726,7 @@ func (x *RequestItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestItem.ProtoReflect.Descriptor instead.
 func (*RequestItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RequestItem) GetId() string {
@@ -1697,105 +1813,6 @@ func (x *RequestItem) GetNotInPlace() bool {
 	return false
 }
 
-func (x *RequestItem) GetAppCategory() string {
-	if x != nil {
-		return x.AppCategory
-	}
-	return ""
-}
-
-func (x *RequestItem) GetAppTags() []string {
-	if x != nil {
-		return x.AppTags
-	}
-	return nil
-}
-
-func (x *RequestItem) GetEntitlementKind() EntitlementKind {
-	if x != nil {
-		return x.EntitlementKind
-	}
-	return EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED
-}
-
-func (x *RequestItem) GetEntitlementRisk() EntitlementRisk {
-	if x != nil {
-		return x.EntitlementRisk
-	}
-	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
-}
-
-func (x *RequestItem) GetInBundleIds() []string {
-	if x != nil {
-		return x.InBundleIds
-	}
-	return nil
-}
-
-// RequestField is what whoever asked has filled in, for a field that a flow asks for.
-type RequestField struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which field, as the flow calls it.
-	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// What the form called it.
-	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	// What was filled in.
-	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RequestField) Reset() {
-	*x = RequestField{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RequestField) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RequestField) ProtoMessage() {}
-
-func (x *RequestField) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RequestField.ProtoReflect.Descriptor instead.
-func (*RequestField) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *RequestField) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *RequestField) GetLabel() string {
-	if x != nil {
-		return x.Label
-	}
-	return ""
-}
-
-func (x *RequestField) GetValue() string {
-	if x != nil {
-		return x.Value
-	}
-	return ""
-}
-
 // Request is one ask for access to come or to go.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1844,27 +1861,17 @@ type Request struct {
 	// that others run and decide about. 0 in events.
 	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
 	// True if it was cancelled because its end, until, had passed before it was
-	// approved, or the time in which its flow has it decided; closing_reason says which.
+	// approved.
 	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
 	// True while nobody can decide a step of an item: its vacancy says what would help.
 	WaitsForReviewer bool `protobuf:"varint,22,opt,name=waits_for_reviewer,json=waitsForReviewer,proto3" json:"waits_for_reviewer,omitempty"`
-	// What was filled in, in the order of the form.
-	Fields []*RequestField `protobuf:"bytes,25,rep,name=fields,proto3" json:"fields,omitempty"`
-	// How many of the actions of all reviewers, and of those who put in place, are done, of
-	// the items that are shown. Unset in events. Version does not count it.
-	Progress *Progress `protobuf:"bytes,30,opt,name=progress,proto3" json:"progress,omitempty"`
-	// How many of the actions that the caller is asked for on it are done; unset if the
-	// caller is asked for none, and in events.
-	MyProgress *Progress `protobuf:"bytes,31,opt,name=my_progress,json=myProgress,proto3" json:"my_progress,omitempty"`
-	// What of it waits for the caller now; in the order of the enum. None in events.
-	RequiredActions []RequiredAction `protobuf:"varint,32,rep,packed,name=required_actions,json=requiredActions,proto3,enum=gatehouse.request.v1.RequiredAction" json:"required_actions,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1883,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1896,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Request) GetId() string {
@@ -2044,101 +2051,6 @@ func (x *Request) GetWaitsForReviewer() bool {
 		return x.WaitsForReviewer
 	}
 	return false
-}
-
-func (x *Request) GetFields() []*RequestField {
-	if x != nil {
-		return x.Fields
-	}
-	return nil
-}
-
-func (x *Request) GetProgress() *Progress {
-	if x != nil {
-		return x.Progress
-	}
-	return nil
-}
-
-func (x *Request) GetMyProgress() *Progress {
-	if x != nil {
-		return x.MyProgress
-	}
-	return nil
-}
-
-func (x *Request) GetRequiredActions() []RequiredAction {
-	if x != nil {
-		return x.RequiredActions
-	}
-	return nil
-}
-
-// Progress is how many of the actions that are needed are done.
-type Progress struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many are done.
-	DoneActions int32 `protobuf:"varint,1,opt,name=done_actions,json=doneActions,proto3" json:"done_actions,omitempty"`
-	// How many are needed in all, as far as is known: steps that are still to come count with
-	// the approvals that they will ask for at least, and each item with being put in place.
-	// What has ended needs no more than was done.
-	NeededActions int32 `protobuf:"varint,2,opt,name=needed_actions,json=neededActions,proto3" json:"needed_actions,omitempty"`
-	// done_actions of needed_actions, from 0 to 100, rounded; 100 is all of it, and nothing
-	// less. A closed request is at 100.
-	Percent       int32 `protobuf:"varint,3,opt,name=percent,proto3" json:"percent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Progress) Reset() {
-	*x = Progress{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Progress) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Progress) ProtoMessage() {}
-
-func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
-func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *Progress) GetDoneActions() int32 {
-	if x != nil {
-		return x.DoneActions
-	}
-	return 0
-}
-
-func (x *Progress) GetNeededActions() int32 {
-	if x != nil {
-		return x.NeededActions
-	}
-	return 0
-}
-
-func (x *Progress) GetPercent() int32 {
-	if x != nil {
-		return x.Percent
-	}
-	return 0
 }
 
 // Comment is what somebody said on a request. It never changes the status.
@@ -2598,7 +2510,24 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x129\n" +
-	"\x04risk\x18\r \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x04risk\"\x7f\n" +
+	"\x04risk\x18\r \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x04risk\"\x95\x03\n" +
+	"\n" +
+	"CatalogApp\x12+\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
+	"\amatches\x18\x02 \x03(\v2!.gatehouse.request.v1.EntitlementR\amatches\x12\x12\n" +
+	"\x04held\x18\x03 \x01(\bR\x04held\x12@\n" +
+	"\n" +
+	"held_items\x18\x04 \x03(\v2!.gatehouse.request.v1.CatalogItemR\theldItems\x12\x1c\n" +
+	"\trequested\x18\x05 \x01(\bR\trequested\x12J\n" +
+	"\x0frequested_items\x18\x06 \x03(\v2!.gatehouse.request.v1.CatalogItemR\x0erequestedItems\x12 \n" +
+	"\vrequestable\x18\a \x01(\bR\vrequestable\x12;\n" +
+	"\x05risks\x18\b \x03(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x05risks\"\xb0\x01\n" +
+	"\vCatalogItem\x12%\n" +
+	"\x0eentitlement_id\x18\x01 \x01(\tR\rentitlementId\x12)\n" +
+	"\x10entitlement_name\x18\x02 \x01(\tR\x0fentitlementName\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x7f\n" +
 	"\x06GiveUp\x12-\n" +
 	"\x02by\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x02by\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -2619,7 +2548,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
 	"\rRouteReviewer\x125\n" +
 	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
-	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x8a\x06\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x84\x04\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -2634,17 +2563,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\vgrantItemId\x12%\n" +
 	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\x12 \n" +
 	"\fnot_in_place\x18\f \x01(\bR\n" +
-	"notInPlace\x12!\n" +
-	"\fapp_category\x18\x14 \x01(\tR\vappCategory\x12\x19\n" +
-	"\bapp_tags\x18\x15 \x03(\tR\aappTags\x12P\n" +
-	"\x10entitlement_kind\x18\x16 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x0fentitlementKind\x12P\n" +
-	"\x10entitlement_risk\x18\x17 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x0fentitlementRisk\x12\"\n" +
-	"\rin_bundle_ids\x18\x18 \x03(\tR\vinBundleIds\"L\n" +
-	"\fRequestField\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"\x92\n" +
-	"\n" +
+	"notInPlace\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -2671,16 +2590,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
 	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\x12\x18\n" +
 	"\aexpired\x18\x15 \x01(\bR\aexpired\x12,\n" +
-	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\x12:\n" +
-	"\x06fields\x18\x19 \x03(\v2\".gatehouse.request.v1.RequestFieldR\x06fields\x12:\n" +
-	"\bprogress\x18\x1e \x01(\v2\x1e.gatehouse.request.v1.ProgressR\bprogress\x12?\n" +
-	"\vmy_progress\x18\x1f \x01(\v2\x1e.gatehouse.request.v1.ProgressR\n" +
-	"myProgress\x12O\n" +
-	"\x10required_actions\x18  \x03(\x0e2$.gatehouse.request.v1.RequiredActionR\x0frequiredActions\"n\n" +
-	"\bProgress\x12!\n" +
-	"\fdone_actions\x18\x01 \x01(\x05R\vdoneActions\x12%\n" +
-	"\x0eneeded_actions\x18\x02 \x01(\x05R\rneededActions\x12\x18\n" +
-	"\apercent\x18\x03 \x01(\x05R\apercent\"\xc0\x01\n" +
+	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2776,12 +2686,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
 	"\x14ITEM_STATE_CANCELLED\x10\x05\x12\x17\n" +
 	"\x13ITEM_STATE_GIVEN_UP\x10\x06\x12\x15\n" +
-	"\x11ITEM_STATE_DENIED\x10\a*\x88\x01\n" +
-	"\x0eRequiredAction\x12\x1f\n" +
-	"\x1bREQUIRED_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16REQUIRED_ACTION_DECIDE\x10\x01\x12\x1d\n" +
-	"\x19REQUIRED_ACTION_PROVISION\x10\x02\x12\x1a\n" +
-	"\x16REQUIRED_ACTION_ASSIGN\x10\x03*\x97\x01\n" +
+	"\x11ITEM_STATE_DENIED\x10\a*\x97\x01\n" +
 	"\x11ConversationState\x12\"\n" +
 	"\x1eCONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCONVERSATION_STATE_WAITING\x10\x01\x12\x1f\n" +
@@ -2800,7 +2705,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
@@ -2813,75 +2718,74 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(RequestOrigin)(0),            // 7: gatehouse.request.v1.RequestOrigin
 	(RequestState)(0),             // 8: gatehouse.request.v1.RequestState
 	(ItemState)(0),                // 9: gatehouse.request.v1.ItemState
-	(RequiredAction)(0),           // 10: gatehouse.request.v1.RequiredAction
-	(ConversationState)(0),        // 11: gatehouse.request.v1.ConversationState
-	(*App)(nil),                   // 12: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 13: gatehouse.request.v1.Entitlement
-	(*GiveUp)(nil),                // 14: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 15: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 16: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 17: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 18: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 19: gatehouse.request.v1.RequestItem
-	(*RequestField)(nil),          // 20: gatehouse.request.v1.RequestField
+	(ConversationState)(0),        // 10: gatehouse.request.v1.ConversationState
+	(*App)(nil),                   // 11: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 12: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),            // 13: gatehouse.request.v1.CatalogApp
+	(*CatalogItem)(nil),           // 14: gatehouse.request.v1.CatalogItem
+	(*GiveUp)(nil),                // 15: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 16: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 17: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 18: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 19: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 20: gatehouse.request.v1.RequestItem
 	(*Request)(nil),               // 21: gatehouse.request.v1.Request
-	(*Progress)(nil),              // 22: gatehouse.request.v1.Progress
-	(*Comment)(nil),               // 23: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 24: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 25: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 26: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 28: gatehouse.identity.v1.Person
+	(*Comment)(nil),               // 22: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 23: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 24: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 25: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 27: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	27, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	27, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	27, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	26, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	26, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	26, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
 	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	27, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	27, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	26, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	26, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	28, // 11: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	27, // 12: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	17, // 13: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	18, // 14: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	15, // 15: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	28, // 16: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
-	9,  // 17: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 18: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	15, // 19: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	14, // 20: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	4,  // 21: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
-	5,  // 22: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	6,  // 23: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 24: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	28, // 25: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	28, // 26: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	19, // 27: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	27, // 28: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	8,  // 29: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	28, // 30: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	27, // 31: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	27, // 32: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	27, // 33: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	20, // 34: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
-	22, // 35: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
-	22, // 36: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
-	10, // 37: gatehouse.request.v1.Request.required_actions:type_name -> gatehouse.request.v1.RequiredAction
-	28, // 38: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	27, // 39: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	28, // 40: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
-	11, // 41: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	27, // 42: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	27, // 43: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	28, // 44: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	27, // 45: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	27, // 46: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	28, // 47: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	11, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
+	12, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
+	14, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
+	14, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
+	5,  // 15: gatehouse.request.v1.CatalogApp.risks:type_name -> gatehouse.request.v1.EntitlementRisk
+	26, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
+	27, // 17: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	26, // 18: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	18, // 19: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	19, // 20: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	16, // 21: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	27, // 22: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	9,  // 23: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 24: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	16, // 25: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	15, // 26: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	6,  // 27: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 28: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	27, // 29: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	27, // 30: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	20, // 31: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	26, // 32: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	8,  // 33: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	27, // 34: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	26, // 35: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	26, // 36: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	26, // 37: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	27, // 38: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	26, // 39: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	27, // 40: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	10, // 41: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	26, // 42: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	26, // 43: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	27, // 44: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	26, // 45: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	26, // 46: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	27, // 47: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
 	48, // [48:48] is the sub-list for method output_type
 	48, // [48:48] is the sub-list for method input_type
 	48, // [48:48] is the sub-list for extension type_name
@@ -2899,7 +2803,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      12,
+			NumEnums:      11,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,

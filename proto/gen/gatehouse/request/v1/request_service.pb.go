@@ -15,7 +15,6 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -607,6 +606,157 @@ func (x *ListAppsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// SearchCatalogRequest says what to look for.
+type SearchCatalogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 20, more than 100 means 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Words; the first eight count. Without any all apps are found, by name.
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: app.id, app.name, app.category, app.tags,
+	// app.ownerId, app.provisioning, app.environmentId, app.catalogState, held,
+	// requested, risks. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchCatalogRequest) Reset() {
+	*x = SearchCatalogRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchCatalogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchCatalogRequest) ProtoMessage() {}
+
+func (x *SearchCatalogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchCatalogRequest.ProtoReflect.Descriptor instead.
+func (*SearchCatalogRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SearchCatalogRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchCatalogRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *SearchCatalogRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchCatalogRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// SearchCatalogResponse is a page of what was found.
+type SearchCatalogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, the best first.
+	Apps []*CatalogApp `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Of a first page without a query: the categories of all apps that the caller sees, the
+	// first 200 by name.
+	Categories []string `protobuf:"bytes,3,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Of a first page without a query: the tags of all apps that the caller sees, the first 200
+	// by name.
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchCatalogResponse) Reset() {
+	*x = SearchCatalogResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchCatalogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchCatalogResponse) ProtoMessage() {}
+
+func (x *SearchCatalogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchCatalogResponse.ProtoReflect.Descriptor instead.
+func (*SearchCatalogResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SearchCatalogResponse) GetApps() []*CatalogApp {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+func (x *SearchCatalogResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *SearchCatalogResponse) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *SearchCatalogResponse) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // UpdateAppRequest says what to change.
 type UpdateAppRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -626,7 +776,7 @@ type UpdateAppRequest struct {
 
 func (x *UpdateAppRequest) Reset() {
 	*x = UpdateAppRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +788,7 @@ func (x *UpdateAppRequest) String() string {
 func (*UpdateAppRequest) ProtoMessage() {}
 
 func (x *UpdateAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +801,7 @@ func (x *UpdateAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAppRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAppRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateAppRequest) GetApp() *App {
@@ -679,7 +829,7 @@ type UpdateAppResponse struct {
 
 func (x *UpdateAppResponse) Reset() {
 	*x = UpdateAppResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +841,7 @@ func (x *UpdateAppResponse) String() string {
 func (*UpdateAppResponse) ProtoMessage() {}
 
 func (x *UpdateAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +854,7 @@ func (x *UpdateAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAppResponse.ProtoReflect.Descriptor instead.
 func (*UpdateAppResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateAppResponse) GetApp() *App {
@@ -729,7 +879,7 @@ type DeleteAppRequest struct {
 
 func (x *DeleteAppRequest) Reset() {
 	*x = DeleteAppRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +891,7 @@ func (x *DeleteAppRequest) String() string {
 func (*DeleteAppRequest) ProtoMessage() {}
 
 func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +904,7 @@ func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAppRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteAppRequest) GetId() string {
@@ -789,7 +939,7 @@ type DeleteAppResponse struct {
 
 func (x *DeleteAppResponse) Reset() {
 	*x = DeleteAppResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +951,7 @@ func (x *DeleteAppResponse) String() string {
 func (*DeleteAppResponse) ProtoMessage() {}
 
 func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,7 +964,7 @@ func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAppResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteAppResponse) GetApp() *App {
@@ -852,7 +1002,7 @@ type CreateEntitlementRequest struct {
 
 func (x *CreateEntitlementRequest) Reset() {
 	*x = CreateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1014,7 @@ func (x *CreateEntitlementRequest) String() string {
 func (*CreateEntitlementRequest) ProtoMessage() {}
 
 func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1027,7 @@ func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateEntitlementRequest) GetAppId() string {
@@ -940,7 +1090,7 @@ type CreateEntitlementResponse struct {
 
 func (x *CreateEntitlementResponse) Reset() {
 	*x = CreateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1102,7 @@ func (x *CreateEntitlementResponse) String() string {
 func (*CreateEntitlementResponse) ProtoMessage() {}
 
 func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1115,7 @@ func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -993,7 +1143,7 @@ type BatchCreateEntitlementsRequest struct {
 
 func (x *BatchCreateEntitlementsRequest) Reset() {
 	*x = BatchCreateEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1155,7 @@ func (x *BatchCreateEntitlementsRequest) String() string {
 func (*BatchCreateEntitlementsRequest) ProtoMessage() {}
 
 func (x *BatchCreateEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1168,7 @@ func (x *BatchCreateEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCreateEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*BatchCreateEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BatchCreateEntitlementsRequest) GetAppId() string {
@@ -1061,7 +1211,7 @@ type NewEntitlement struct {
 
 func (x *NewEntitlement) Reset() {
 	*x = NewEntitlement{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1223,7 @@ func (x *NewEntitlement) String() string {
 func (*NewEntitlement) ProtoMessage() {}
 
 func (x *NewEntitlement) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1236,7 @@ func (x *NewEntitlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewEntitlement.ProtoReflect.Descriptor instead.
 func (*NewEntitlement) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *NewEntitlement) GetName() string {
@@ -1135,7 +1285,7 @@ type BatchCreateEntitlementsResponse struct {
 
 func (x *BatchCreateEntitlementsResponse) Reset() {
 	*x = BatchCreateEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1297,7 @@ func (x *BatchCreateEntitlementsResponse) String() string {
 func (*BatchCreateEntitlementsResponse) ProtoMessage() {}
 
 func (x *BatchCreateEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1310,7 @@ func (x *BatchCreateEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCreateEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*BatchCreateEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchCreateEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -1187,7 +1337,7 @@ type UpdateEntitlementRequest struct {
 
 func (x *UpdateEntitlementRequest) Reset() {
 	*x = UpdateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1349,7 @@ func (x *UpdateEntitlementRequest) String() string {
 func (*UpdateEntitlementRequest) ProtoMessage() {}
 
 func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1362,7 @@ func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateEntitlementRequest) GetEntitlement() *Entitlement {
@@ -1240,7 +1390,7 @@ type UpdateEntitlementResponse struct {
 
 func (x *UpdateEntitlementResponse) Reset() {
 	*x = UpdateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1402,7 @@ func (x *UpdateEntitlementResponse) String() string {
 func (*UpdateEntitlementResponse) ProtoMessage() {}
 
 func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1415,7 @@ func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -1292,7 +1442,7 @@ type DeleteEntitlementRequest struct {
 
 func (x *DeleteEntitlementRequest) Reset() {
 	*x = DeleteEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1454,7 @@ func (x *DeleteEntitlementRequest) String() string {
 func (*DeleteEntitlementRequest) ProtoMessage() {}
 
 func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1467,7 @@ func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteEntitlementRequest) GetAppId() string {
@@ -1357,7 +1507,7 @@ type DeleteEntitlementResponse struct {
 
 func (x *DeleteEntitlementResponse) Reset() {
 	*x = DeleteEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1519,7 @@ func (x *DeleteEntitlementResponse) String() string {
 func (*DeleteEntitlementResponse) ProtoMessage() {}
 
 func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1532,7 @@ func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 // ListEntitlementsRequest asks what can be held in an app.
@@ -1409,7 +1559,7 @@ type ListEntitlementsRequest struct {
 
 func (x *ListEntitlementsRequest) Reset() {
 	*x = ListEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1571,7 @@ func (x *ListEntitlementsRequest) String() string {
 func (*ListEntitlementsRequest) ProtoMessage() {}
 
 func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1584,7 @@ func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListEntitlementsRequest) GetAppId() string {
@@ -1485,7 +1635,7 @@ type ListEntitlementsResponse struct {
 
 func (x *ListEntitlementsResponse) Reset() {
 	*x = ListEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1647,7 @@ func (x *ListEntitlementsResponse) String() string {
 func (*ListEntitlementsResponse) ProtoMessage() {}
 
 func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1660,7 @@ func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -1543,16 +1693,14 @@ type CreateRequestRequest struct {
 	Justification string `protobuf:"bytes,5,opt,name=justification,proto3" json:"justification,omitempty"`
 	// When the access ends, in the future; unset means permanent. Only for a
 	// grant.
-	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
-	// What is filled in for the fields that flows ask for, by their keys. Only for a grant.
-	Fields        map[string]string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1712,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1725,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateRequestRequest) GetRequestId() string {
@@ -1622,13 +1770,6 @@ func (x *CreateRequestRequest) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *CreateRequestRequest) GetFields() map[string]string {
-	if x != nil {
-		return x.Fields
-	}
-	return nil
-}
-
 // CreateRequestResponse is the request.
 type CreateRequestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1640,7 +1781,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1793,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1806,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1686,7 +1827,7 @@ type PreviewRequestRequest struct {
 
 func (x *PreviewRequestRequest) Reset() {
 	*x = PreviewRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1839,7 @@ func (x *PreviewRequestRequest) String() string {
 func (*PreviewRequestRequest) ProtoMessage() {}
 
 func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1852,7 @@ func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
@@ -1732,7 +1873,7 @@ type PreviewRequestResponse struct {
 
 func (x *PreviewRequestResponse) Reset() {
 	*x = PreviewRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1885,7 @@ func (x *PreviewRequestResponse) String() string {
 func (*PreviewRequestResponse) ProtoMessage() {}
 
 func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1898,7 @@ func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PreviewRequestResponse) GetItems() []*PreviewItem {
@@ -1774,23 +1915,19 @@ type PreviewItem struct {
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
 	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
-	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED, CONDITION_FAILED,
-	// OUTSIDE_WEEKLY_HOURS, JUSTIFICATION_TOO_SHORT, FIELD_MISSING, FIELD_INVALID or
-	// NOT_FOR_ONESELF; empty if it would be taken.
+	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED or NOT_FOR_ONESELF; empty
+	// if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
-	// Who would decide it; of what is over a limit, if it were within. Unset if it would be
-	// refused otherwise, and while this cannot be looked up, which keeps nobody from asking.
-	Route *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
-	// The limits of the flow that would decide it, of what is to be given; unset if there
-	// are none.
-	Limits        *ItemLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	// Who would decide it. Unset if it would be refused, and while this cannot be looked
+	// up, which keeps nobody from asking.
+	Route         *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewItem) Reset() {
 	*x = PreviewItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1939,7 @@ func (x *PreviewItem) String() string {
 func (*PreviewItem) ProtoMessage() {}
 
 func (x *PreviewItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1952,7 @@ func (x *PreviewItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewItem.ProtoReflect.Descriptor instead.
 func (*PreviewItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PreviewItem) GetItem() *RequestItem {
@@ -1837,178 +1974,6 @@ func (x *PreviewItem) GetRoute() *Route {
 		return x.Route
 	}
 	return nil
-}
-
-func (x *PreviewItem) GetLimits() *ItemLimits {
-	if x != nil {
-		return x.Limits
-	}
-	return nil
-}
-
-// ItemLimits are what a flow refuses to go beyond.
-type ItemLimits struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long access may be; unset for no limit.
-	MaxDuration *durationpb.Duration `protobuf:"bytes,1,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
-	// How many characters the justification has at least.
-	MinJustificationLength int32 `protobuf:"varint,2,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
-	// What whoever asks is asked for.
-	Fields []*ItemField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
-	// Set if it cannot be asked for at this moment: when it can be again.
-	NextTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ItemLimits) Reset() {
-	*x = ItemLimits{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ItemLimits) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ItemLimits) ProtoMessage() {}
-
-func (x *ItemLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ItemLimits.ProtoReflect.Descriptor instead.
-func (*ItemLimits) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *ItemLimits) GetMaxDuration() *durationpb.Duration {
-	if x != nil {
-		return x.MaxDuration
-	}
-	return nil
-}
-
-func (x *ItemLimits) GetMinJustificationLength() int32 {
-	if x != nil {
-		return x.MinJustificationLength
-	}
-	return 0
-}
-
-func (x *ItemLimits) GetFields() []*ItemField {
-	if x != nil {
-		return x.Fields
-	}
-	return nil
-}
-
-func (x *ItemLimits) GetNextTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.NextTime
-	}
-	return nil
-}
-
-// ItemField is something that whoever asks is asked for.
-type ItemField struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is called in the request's fields.
-	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// What the form calls it.
-	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	// A sentence that helps to fill it in; may be empty.
-	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
-	// What it takes: "text", "number" (a decimal, such as -12.5), "date" (YYYY-MM-DD) or
-	// "choice" (one of options).
-	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
-	// What can be chosen.
-	Options []string `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
-	// True if it must be filled in.
-	Required      bool `protobuf:"varint,6,opt,name=required,proto3" json:"required,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ItemField) Reset() {
-	*x = ItemField{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ItemField) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ItemField) ProtoMessage() {}
-
-func (x *ItemField) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ItemField.ProtoReflect.Descriptor instead.
-func (*ItemField) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *ItemField) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *ItemField) GetLabel() string {
-	if x != nil {
-		return x.Label
-	}
-	return ""
-}
-
-func (x *ItemField) GetHelp() string {
-	if x != nil {
-		return x.Help
-	}
-	return ""
-}
-
-func (x *ItemField) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *ItemField) GetOptions() []string {
-	if x != nil {
-		return x.Options
-	}
-	return nil
-}
-
-func (x *ItemField) GetRequired() bool {
-	if x != nil {
-		return x.Required
-	}
-	return false
 }
 
 // AssignAccessRequest says who is to get what.
@@ -3350,7 +3315,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -3393,7 +3358,20 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"i\n" +
 	"\x10ListAppsResponse\x12-\n" +
 	"\x04apps\x18\x01 \x03(\v2\x19.gatehouse.request.v1.AppR\x04apps\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x14SearchCatalogRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12\x1e\n" +
+	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\"\xa9\x01\n" +
+	"\x15SearchCatalogResponse\x124\n" +
+	"\x04apps\x18\x01 \x03(\v2 .gatehouse.request.v1.CatalogAppR\x04apps\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x03 \x03(\tR\n" +
+	"categories\x12\x12\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"\x84\x01\n" +
 	"\x10UpdateAppRequest\x123\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppB\x06\xbaH\x03\xc8\x01\x01R\x03app\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3456,7 +3434,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xff\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x02\n" +
 	"\x14CreateRequestRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12A\n" +
@@ -3465,35 +3443,17 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12<\n" +
 	"\x0fentitlement_ids\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
 	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12e\n" +
-	"\x06fields\x18\x14 \x03(\v26.gatehouse.request.v1.CreateRequestRequest.FieldsEntryB\x15\xbaH\x12\x9a\x01\x0f\x102\"\x04r\x02\x18(*\x05r\x03\x18\xa0\x1fR\x06fields\x1a9\n" +
-	"\vFieldsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"P\n" +
 	"\x15CreateRequestResponse\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"e\n" +
 	"\x15PreviewRequestRequest\x12L\n" +
 	"\arequest\x18\x01 \x01(\v2*.gatehouse.request.v1.CreateRequestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"Q\n" +
 	"\x16PreviewRequestResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xcb\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\x91\x01\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
-	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x128\n" +
-	"\x06limits\x18\x14 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
-	"\n" +
-	"ItemLimits\x12<\n" +
-	"\fmax_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vmaxDuration\x128\n" +
-	"\x18min_justification_length\x18\x02 \x01(\x05R\x16minJustificationLength\x127\n" +
-	"\x06fields\x18\x03 \x03(\v2\x1f.gatehouse.request.v1.ItemFieldR\x06fields\x127\n" +
-	"\tnext_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"\x91\x01\n" +
-	"\tItemField\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
-	"\x04help\x18\x03 \x01(\tR\x04help\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x18\n" +
-	"\aoptions\x18\x05 \x03(\tR\aoptions\x12\x1a\n" +
-	"\brequired\x18\x06 \x01(\bR\brequired\"\x98\x02\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\"\x98\x02\n" +
 	"\x13AssignAccessRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x123\n" +
@@ -3591,7 +3551,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
-	"\x13REQUEST_VIEW_CLOSED\x10\x042\x9f\f\n" +
+	"\x13REQUEST_VIEW_CLOSED\x10\x042\xb4\r\n" +
 	"\n" +
 	"AppService\x12y\n" +
 	"\tCreateApp\x12&.gatehouse.request.v1.CreateAppRequest\x1a'.gatehouse.request.v1.CreateAppResponse\"\x1b\xa2\xbb\x18\x04\n" +
@@ -3600,7 +3560,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apps/{id}\x90\x02\x01\x12y\n" +
 	"\bListApps\x12%.gatehouse.request.v1.ListAppsRequest\x1a&.gatehouse.request.v1.ListAppsResponse\"\x1e\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\n" +
-	"\x12\b/v1/apps\x90\x02\x01\x12\x84\x01\n" +
+	"\x12\b/v1/apps\x90\x02\x01\x12\x92\x01\n" +
+	"\rSearchCatalog\x12*.gatehouse.request.v1.SearchCatalogRequest\x1a+.gatehouse.request.v1.SearchCatalogResponse\"(\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/catalog:search\x90\x02\x01\x12\x84\x01\n" +
 	"\tUpdateApp\x12&.gatehouse.request.v1.UpdateAppRequest\x1a'.gatehouse.request.v1.UpdateAppResponse\"&\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12{\n" +
 	"\tDeleteApp\x12&.gatehouse.request.v1.DeleteAppRequest\x1a'.gatehouse.request.v1.DeleteAppResponse\"\x1d\xa2\xbb\x18\x04\n" +
@@ -3654,7 +3616,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
@@ -3663,28 +3625,28 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*GetAppResponse)(nil),                  // 4: gatehouse.request.v1.GetAppResponse
 	(*ListAppsRequest)(nil),                 // 5: gatehouse.request.v1.ListAppsRequest
 	(*ListAppsResponse)(nil),                // 6: gatehouse.request.v1.ListAppsResponse
-	(*UpdateAppRequest)(nil),                // 7: gatehouse.request.v1.UpdateAppRequest
-	(*UpdateAppResponse)(nil),               // 8: gatehouse.request.v1.UpdateAppResponse
-	(*DeleteAppRequest)(nil),                // 9: gatehouse.request.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),               // 10: gatehouse.request.v1.DeleteAppResponse
-	(*CreateEntitlementRequest)(nil),        // 11: gatehouse.request.v1.CreateEntitlementRequest
-	(*CreateEntitlementResponse)(nil),       // 12: gatehouse.request.v1.CreateEntitlementResponse
-	(*BatchCreateEntitlementsRequest)(nil),  // 13: gatehouse.request.v1.BatchCreateEntitlementsRequest
-	(*NewEntitlement)(nil),                  // 14: gatehouse.request.v1.NewEntitlement
-	(*BatchCreateEntitlementsResponse)(nil), // 15: gatehouse.request.v1.BatchCreateEntitlementsResponse
-	(*UpdateEntitlementRequest)(nil),        // 16: gatehouse.request.v1.UpdateEntitlementRequest
-	(*UpdateEntitlementResponse)(nil),       // 17: gatehouse.request.v1.UpdateEntitlementResponse
-	(*DeleteEntitlementRequest)(nil),        // 18: gatehouse.request.v1.DeleteEntitlementRequest
-	(*DeleteEntitlementResponse)(nil),       // 19: gatehouse.request.v1.DeleteEntitlementResponse
-	(*ListEntitlementsRequest)(nil),         // 20: gatehouse.request.v1.ListEntitlementsRequest
-	(*ListEntitlementsResponse)(nil),        // 21: gatehouse.request.v1.ListEntitlementsResponse
-	(*CreateRequestRequest)(nil),            // 22: gatehouse.request.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),           // 23: gatehouse.request.v1.CreateRequestResponse
-	(*PreviewRequestRequest)(nil),           // 24: gatehouse.request.v1.PreviewRequestRequest
-	(*PreviewRequestResponse)(nil),          // 25: gatehouse.request.v1.PreviewRequestResponse
-	(*PreviewItem)(nil),                     // 26: gatehouse.request.v1.PreviewItem
-	(*ItemLimits)(nil),                      // 27: gatehouse.request.v1.ItemLimits
-	(*ItemField)(nil),                       // 28: gatehouse.request.v1.ItemField
+	(*SearchCatalogRequest)(nil),            // 7: gatehouse.request.v1.SearchCatalogRequest
+	(*SearchCatalogResponse)(nil),           // 8: gatehouse.request.v1.SearchCatalogResponse
+	(*UpdateAppRequest)(nil),                // 9: gatehouse.request.v1.UpdateAppRequest
+	(*UpdateAppResponse)(nil),               // 10: gatehouse.request.v1.UpdateAppResponse
+	(*DeleteAppRequest)(nil),                // 11: gatehouse.request.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),               // 12: gatehouse.request.v1.DeleteAppResponse
+	(*CreateEntitlementRequest)(nil),        // 13: gatehouse.request.v1.CreateEntitlementRequest
+	(*CreateEntitlementResponse)(nil),       // 14: gatehouse.request.v1.CreateEntitlementResponse
+	(*BatchCreateEntitlementsRequest)(nil),  // 15: gatehouse.request.v1.BatchCreateEntitlementsRequest
+	(*NewEntitlement)(nil),                  // 16: gatehouse.request.v1.NewEntitlement
+	(*BatchCreateEntitlementsResponse)(nil), // 17: gatehouse.request.v1.BatchCreateEntitlementsResponse
+	(*UpdateEntitlementRequest)(nil),        // 18: gatehouse.request.v1.UpdateEntitlementRequest
+	(*UpdateEntitlementResponse)(nil),       // 19: gatehouse.request.v1.UpdateEntitlementResponse
+	(*DeleteEntitlementRequest)(nil),        // 20: gatehouse.request.v1.DeleteEntitlementRequest
+	(*DeleteEntitlementResponse)(nil),       // 21: gatehouse.request.v1.DeleteEntitlementResponse
+	(*ListEntitlementsRequest)(nil),         // 22: gatehouse.request.v1.ListEntitlementsRequest
+	(*ListEntitlementsResponse)(nil),        // 23: gatehouse.request.v1.ListEntitlementsResponse
+	(*CreateRequestRequest)(nil),            // 24: gatehouse.request.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),           // 25: gatehouse.request.v1.CreateRequestResponse
+	(*PreviewRequestRequest)(nil),           // 26: gatehouse.request.v1.PreviewRequestRequest
+	(*PreviewRequestResponse)(nil),          // 27: gatehouse.request.v1.PreviewRequestResponse
+	(*PreviewItem)(nil),                     // 28: gatehouse.request.v1.PreviewItem
 	(*AssignAccessRequest)(nil),             // 29: gatehouse.request.v1.AssignAccessRequest
 	(*AssignAccessResponse)(nil),            // 30: gatehouse.request.v1.AssignAccessResponse
 	(*SkippedAssignment)(nil),               // 31: gatehouse.request.v1.SkippedAssignment
@@ -3706,13 +3668,13 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListCommentsResponse)(nil),            // 47: gatehouse.request.v1.ListCommentsResponse
 	(*ListTimelineRequest)(nil),             // 48: gatehouse.request.v1.ListTimelineRequest
 	(*ListTimelineResponse)(nil),            // 49: gatehouse.request.v1.ListTimelineResponse
-	nil,                                     // 50: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
-	(ProvisioningSupport)(0),                // 51: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),               // 52: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),                    // 53: gatehouse.request.v1.AccountAdoption
-	(CatalogState)(0),                       // 54: gatehouse.request.v1.CatalogState
-	(*App)(nil),                             // 55: gatehouse.request.v1.App
-	(*Entitlement)(nil),                     // 56: gatehouse.request.v1.Entitlement
+	(ProvisioningSupport)(0),                // 50: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 51: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 52: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 53: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 54: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 55: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),                      // 56: gatehouse.request.v1.CatalogApp
 	(*fieldmaskpb.FieldMask)(nil),           // 57: google.protobuf.FieldMask
 	(EntitlementKind)(0),                    // 58: gatehouse.request.v1.EntitlementKind
 	(EntitlementRisk)(0),                    // 59: gatehouse.request.v1.EntitlementRisk
@@ -3721,113 +3683,110 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*Request)(nil),                         // 62: gatehouse.request.v1.Request
 	(*RequestItem)(nil),                     // 63: gatehouse.request.v1.RequestItem
 	(*Route)(nil),                           // 64: gatehouse.request.v1.Route
-	(*durationpb.Duration)(nil),             // 65: google.protobuf.Duration
-	(*v1.Person)(nil),                       // 66: gatehouse.identity.v1.Person
-	(RequestState)(0),                       // 67: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                         // 68: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),                   // 69: gatehouse.request.v1.TimelineEntry
+	(*v1.Person)(nil),                       // 65: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 66: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 67: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 68: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	51, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	52, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	53, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	54, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
-	55, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	56, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	55, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	55, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	55, // 8: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	57, // 9: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	55, // 10: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	55, // 11: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	58, // 12: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	59, // 13: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	56, // 14: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	14, // 15: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
-	58, // 16: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	59, // 17: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	56, // 18: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	56, // 19: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	57, // 20: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	56, // 21: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	56, // 22: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	60, // 23: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	61, // 24: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	50, // 25: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	50, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	51, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	52, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	53, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	54, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	55, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	54, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	54, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	56, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
+	54, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	57, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	54, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	54, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	58, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	59, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	55, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	16, // 16: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
+	58, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	59, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	55, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	55, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	57, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	55, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	55, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	60, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	61, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
 	62, // 26: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	22, // 27: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	26, // 28: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	24, // 27: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	28, // 28: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
 	63, // 29: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
 	64, // 30: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
-	27, // 31: gatehouse.request.v1.PreviewItem.limits:type_name -> gatehouse.request.v1.ItemLimits
-	65, // 32: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
-	28, // 33: gatehouse.request.v1.ItemLimits.fields:type_name -> gatehouse.request.v1.ItemField
-	61, // 34: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
-	61, // 35: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	62, // 36: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
-	31, // 37: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
-	29, // 38: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
-	34, // 39: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
-	35, // 40: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	51, // 41: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	66, // 42: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	63, // 43: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	62, // 44: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 45: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	67, // 46: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	62, // 47: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	62, // 48: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	62, // 49: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	68, // 50: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	68, // 51: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	69, // 52: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 53: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 54: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 55: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 56: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 57: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	13, // 58: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
-	11, // 59: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	16, // 60: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	18, // 61: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	20, // 62: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	22, // 63: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	24, // 64: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	29, // 65: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	32, // 66: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	36, // 67: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	38, // 68: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	40, // 69: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	42, // 70: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	44, // 71: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	46, // 72: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	48, // 73: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 74: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 75: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 76: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 77: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 78: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	15, // 79: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
-	12, // 80: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	17, // 81: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	19, // 82: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	21, // 83: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	23, // 84: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	25, // 85: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	30, // 86: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	33, // 87: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	37, // 88: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	39, // 89: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	41, // 90: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	43, // 91: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	45, // 92: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	47, // 93: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	49, // 94: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	74, // [74:95] is the sub-list for method output_type
-	53, // [53:74] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	61, // 31: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	62, // 32: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	31, // 33: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	29, // 34: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	34, // 35: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	35, // 36: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	50, // 37: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	65, // 38: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	63, // 39: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	62, // 40: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 41: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	66, // 42: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	62, // 43: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	62, // 44: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	62, // 45: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	67, // 46: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	67, // 47: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	68, // 48: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 49: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 50: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 51: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 52: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
+	9,  // 53: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	11, // 54: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	15, // 55: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	13, // 56: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	18, // 57: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	20, // 58: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	22, // 59: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	24, // 60: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	26, // 61: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	29, // 62: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	32, // 63: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	36, // 64: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	38, // 65: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	40, // 66: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	42, // 67: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	44, // 68: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	46, // 69: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	48, // 70: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 71: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 72: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 73: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 74: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
+	10, // 75: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	12, // 76: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	17, // 77: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	14, // 78: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	19, // 79: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	21, // 80: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	23, // 81: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	25, // 82: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	27, // 83: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	30, // 84: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	33, // 85: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	37, // 86: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	39, // 87: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	41, // 88: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	43, // 89: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	45, // 90: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	47, // 91: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	49, // 92: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	71, // [71:93] is the sub-list for method output_type
+	49, // [49:71] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -3842,7 +3801,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   50,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

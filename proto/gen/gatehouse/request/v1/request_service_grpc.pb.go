@@ -24,6 +24,7 @@ const (
 	AppService_CreateApp_FullMethodName               = "/gatehouse.request.v1.AppService/CreateApp"
 	AppService_GetApp_FullMethodName                  = "/gatehouse.request.v1.AppService/GetApp"
 	AppService_ListApps_FullMethodName                = "/gatehouse.request.v1.AppService/ListApps"
+	AppService_SearchCatalog_FullMethodName           = "/gatehouse.request.v1.AppService/SearchCatalog"
 	AppService_UpdateApp_FullMethodName               = "/gatehouse.request.v1.AppService/UpdateApp"
 	AppService_DeleteApp_FullMethodName               = "/gatehouse.request.v1.AppService/DeleteApp"
 	AppService_BatchCreateEntitlements_FullMethodName = "/gatehouse.request.v1.AppService/BatchCreateEntitlements"
@@ -57,6 +58,13 @@ type AppServiceClient interface {
 	// for: what they hold, apps in which they have a place, and what a flow is about
 	// whose audience names them or a group of theirs.
 	ListApps(ctx context.Context, in *ListAppsRequest, opts ...grpc.CallOption) (*ListAppsResponse, error)
+	// SearchCatalog finds apps by words of their name, category, tags and description and of
+	// the names, refs and descriptions of what they give. Each word of the query must begin one
+	// of theirs, in whatever case and with or without accents. Those that have it in their name
+	// come first, then in category or tags, then in a name of what they give, then in
+	// descriptions; equal ones by name. It sees what ListApps sees, and shows of each app what
+	// the caller has of it. INVALID_ARGUMENT: PAGE_TOKEN_INVALID.
+	SearchCatalog(ctx context.Context, in *SearchCatalogRequest, opts ...grpc.CallOption) (*SearchCatalogResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
 	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
 	// if an environment's caller changes an app of the organization;
@@ -150,6 +158,16 @@ func (c *appServiceClient) ListApps(ctx context.Context, in *ListAppsRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAppsResponse)
 	err := c.cc.Invoke(ctx, AppService_ListApps_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) SearchCatalog(ctx context.Context, in *SearchCatalogRequest, opts ...grpc.CallOption) (*SearchCatalogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchCatalogResponse)
+	err := c.cc.Invoke(ctx, AppService_SearchCatalog_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -250,6 +268,13 @@ type AppServiceServer interface {
 	// for: what they hold, apps in which they have a place, and what a flow is about
 	// whose audience names them or a group of theirs.
 	ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error)
+	// SearchCatalog finds apps by words of their name, category, tags and description and of
+	// the names, refs and descriptions of what they give. Each word of the query must begin one
+	// of theirs, in whatever case and with or without accents. Those that have it in their name
+	// come first, then in category or tags, then in a name of what they give, then in
+	// descriptions; equal ones by name. It sees what ListApps sees, and shows of each app what
+	// the caller has of it. INVALID_ARGUMENT: PAGE_TOKEN_INVALID.
+	SearchCatalog(context.Context, *SearchCatalogRequest) (*SearchCatalogResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
 	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
 	// if an environment's caller changes an app of the organization;
@@ -327,6 +352,9 @@ func (UnimplementedAppServiceServer) GetApp(context.Context, *GetAppRequest) (*G
 }
 func (UnimplementedAppServiceServer) ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListApps not implemented")
+}
+func (UnimplementedAppServiceServer) SearchCatalog(context.Context, *SearchCatalogRequest) (*SearchCatalogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchCatalog not implemented")
 }
 func (UnimplementedAppServiceServer) UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateApp not implemented")
@@ -420,6 +448,24 @@ func _AppService_ListApps_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AppServiceServer).ListApps(ctx, req.(*ListAppsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_SearchCatalog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchCatalogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).SearchCatalog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_SearchCatalog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).SearchCatalog(ctx, req.(*SearchCatalogRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -568,6 +614,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListApps",
 			Handler:    _AppService_ListApps_Handler,
+		},
+		{
+			MethodName: "SearchCatalog",
+			Handler:    _AppService_SearchCatalog_Handler,
 		},
 		{
 			MethodName: "UpdateApp",
