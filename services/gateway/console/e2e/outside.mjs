@@ -67,7 +67,7 @@ export async function identityProvider(name, environmentId) {
 export async function app(fields, ...entitlements) {
   const ada = await admin();
   const { id } = (await ada("POST", "/v1/apps", fields)).app;
-  for (const name of entitlements) await ada("POST", `/v1/apps/${id}/entitlements`, { name, kind: "ENTITLEMENT_KIND_ROLE", ref: name });
+  for (const name of entitlements) await ada("POST", `/v1/apps/${id}/entitlements`, { name, kind: "ENTITLEMENT_KIND_ROLE", ref: name, description: `The rights of ${name}` });
   return { id, name: fields.name, ...(await held(id)) };
 }
 

@@ -33,7 +33,7 @@ const home = createRoute({ getParentRoute: () => shell, path: "/", component: Ho
 const catalog = createRoute({
   getParentRoute: () => shell,
   path: "/catalog",
-  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  validateSearch: (search) => set({ q: text(search.q), category: text(search.category), tag: text(search.tag) }),
   component: lazyRouteComponent(() => import("@/routes/catalog/Catalog"), "Catalog"),
 });
 

@@ -9,6 +9,7 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type App = Schemas["gatehouse.request.v1.App"];
 export type Entitlement = Schemas["gatehouse.request.v1.Entitlement"];
+export type CatalogApp = Schemas["gatehouse.request.v1.CatalogApp"];
 export type AccessRequest = Schemas["gatehouse.request.v1.Request"];
 export type PreviewItem = Schemas["gatehouse.request.v1.PreviewItem"];
 export type Route = Schemas["gatehouse.request.v1.Route"];

@@ -14,6 +14,12 @@ export function collectionOf(query: Pick<Query, "queryKey">): string | undefined
   return path.split("/")[2]?.split(":")[0];
 }
 
+/** The collections that a query shows something of: a search of the catalog also shows what one has and has asked for. */
+function shownBy(query: Pick<Query, "queryKey">): string[] {
+  const one = collectionOf(query);
+  return one === "catalog" ? ["apps", "grants", "requests"] : one === undefined ? [] : [one];
+}
+
 /**
  * Has what a page shows asked for again when it may have changed: the gateway says which
  * collections. What happened while there was no stream is made up for as soon as there is one.
@@ -39,7 +45,7 @@ export class Live {
     });
     source.addEventListener("changed", (e: MessageEvent<string>) => {
       const { collections } = JSON.parse(e.data) as { collections: string[] };
-      void this.queries.invalidateQueries({ predicate: (q) => collections.includes(collectionOf(q) ?? "") });
+      void this.queries.invalidateQueries({ predicate: (q) => shownBy(q).some((one) => collections.includes(one)) });
     });
     source.addEventListener("signed-out", () => this.#whoIsIt());
     source.addEventListener("error", () => {

@@ -7,6 +7,7 @@ import { Button } from "@/components/Button";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { ProblemNote } from "@/components/ProblemNote";
+import { RiskTag } from "@/components/RiskTag";
 
 interface Props {
   app: string;
@@ -46,7 +47,7 @@ export function AppItems({ app, chosen, onChange, onRemove }: Props) {
             <span className="mark" aria-hidden />
             <span className="what">
               <span>{e.name}</span>
-              {e.description && <span className="quiet small"> — {e.description}</span>}
+              {e.description && <span className="quiet small"> — {e.description}</span>} <RiskTag risk={e.risk} />
             </span>
           </Checkbox>
         ))}

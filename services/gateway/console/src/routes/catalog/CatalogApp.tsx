@@ -1,14 +1,16 @@
 import { useQueries } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { api, type Entitlement, type PreviewItem } from "@/api/client";
+import { api, type App, type Entitlement, type PreviewItem } from "@/api/client";
 import { useMine } from "@/api/mine";
+import { useAppNames } from "@/api/names";
 import { pageByPage } from "@/api/pages";
 import { AppIcon } from "@/components/AppIcon";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
+import { RiskTag } from "@/components/RiskTag";
 import { RouteSteps } from "@/components/RouteSteps";
 import { Row } from "@/components/Row";
 import { Rows } from "@/components/Rows";
@@ -50,9 +52,11 @@ export function CatalogApp() {
       actions={
         <>
           <AskForHelp app={app} />
-          <Link to="/ask" search={{ app: id }} className="button" data-kind="main">
-            {t("catalog.request")}
-          </Link>
+          {app.catalogState !== "CATALOG_STATE_UNLISTED" && (
+            <Link to="/ask" search={{ app: id }} className="button" data-kind="main">
+              {t("catalog.request")}
+            </Link>
+          )}
         </>
       }
     >
@@ -60,6 +64,8 @@ export function CatalogApp() {
         <AppIcon name={app.name} icon={app.icon} />
         {t(`comes.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}
       </p>
+      {app.catalogState === "CATALOG_STATE_UNLISTED" && <p className="note">{t("catalog.unlisted")}</p>}
+      <About app={app} />
       <section className="stack" aria-labelledby="gives">
         <h2 id="gives">{t("catalog.gives")}</h2>
         {previews.error && <ProblemNote error={previews.error} />}
@@ -68,6 +74,49 @@ export function CatalogApp() {
         </Rows>
       </section>
     </Page>
+  );
+}
+
+/** What the catalog says of an app besides. */
+function About({ app }: { app: App }) {
+  const { t } = useTranslation();
+  const sso = useAppNames(app.ssoAppId ? [app.ssoAppId] : []);
+  if (!app.category && !app.tags?.length && !app.ssoAppId && !app.instructions) return null;
+  return (
+    <dl className="facts card">
+      {app.category && (
+        <>
+          <dt>{t("admin.apps.category")}</dt>
+          <dd>{app.category}</dd>
+        </>
+      )}
+      {!!app.tags?.length && (
+        <>
+          <dt>{t("admin.apps.tags")}</dt>
+          <dd className="row">
+            {app.tags.map((tag) => (
+              <Tag key={tag}>{tag}</Tag>
+            ))}
+          </dd>
+        </>
+      )}
+      {app.ssoAppId && (
+        <>
+          <dt>{t("catalog.ssoApp")}</dt>
+          <dd>
+            <Link to="/catalog/$id" params={{ id: app.ssoAppId }}>
+              {sso(app.ssoAppId) ?? t("catalog.anotherApp")}
+            </Link>
+          </dd>
+        </>
+      )}
+      {app.instructions && (
+        <>
+          <dt>{t("admin.apps.instructions")}</dt>
+          <dd className="pre">{app.instructions}</dd>
+        </>
+      )}
+    </dl>
   );
 }
 
@@ -92,7 +141,9 @@ function Gives({ entitlement, preview }: { entitlement: Entitlement; preview: Pr
   return (
     <Row>
       <div className="what">
-        <span>{entitlement.name}</span>
+        <span>
+          {entitlement.name} <RiskTag risk={entitlement.risk} />
+        </span>
         {entitlement.description && <span className="quiet small">{entitlement.description}</span>}
         {preview?.route && <RouteSteps route={preview.route} />}
       </div>

@@ -1,8 +1,8 @@
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type App as AppType } from "@/api/client";
 import { useHasRole, useWhole } from "@/api/me";
-import { useEnvironmentNames, useUserNames } from "@/api/names";
+import { useAppNames, useEnvironmentNames, useUserNames } from "@/api/names";
 import { AppIcon } from "@/components/AppIcon";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
@@ -62,10 +62,29 @@ export function App() {
 
 function Facts({ app }: { app: AppType }) {
   const { t } = useTranslation();
+  const sso = useAppNames(app.ssoAppId ? [app.ssoAppId] : []);
   const support = app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED";
   const integration = api.useQuery("get", "/v1/integrations/{id}", { params: { path: { id: app.integrationId ?? "" } } }, { enabled: !!app.integrationId });
   return (
     <dl className="facts card">
+      <dt>{t("admin.apps.inCatalog")}</dt>
+      <dd>{t(`admin.apps.catalogStates.${app.catalogState === "CATALOG_STATE_UNLISTED" ? app.catalogState : "CATALOG_STATE_LISTED"}.name`)}</dd>
+      <dt>{t("admin.apps.category")}</dt>
+      <dd>{app.category || t("none")}</dd>
+      <dt>{t("admin.apps.tags")}</dt>
+      <dd>{app.tags?.join(", ") || t("none")}</dd>
+      <dt>{t("admin.apps.ssoApp")}</dt>
+      <dd>
+        {app.ssoAppId ? (
+          <Link to="/admin/apps/$id" params={{ id: app.ssoAppId }}>
+            {sso(app.ssoAppId) ?? app.ssoAppId}
+          </Link>
+        ) : (
+          t("none")
+        )}
+      </dd>
+      <dt>{t("admin.apps.instructions")}</dt>
+      <dd className="pre">{app.instructions || t("none")}</dd>
       <dt>{t("admin.apps.provisioning")}</dt>
       <dd>
         {t(`admin.apps.supports.${support}.name`)}. <span className="quiet">{t(`admin.apps.supports.${support}.means`)}</span>

@@ -9,6 +9,7 @@ import { Select, SelectOrNone } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { samePlace } from "@/routes/admin/integrations/found";
 import { LookFirst } from "@/routes/admin/integrations/LookFirst";
+import { CatalogForm } from "./CatalogForm";
 import { Described } from "./Described";
 import { OfferForm } from "./OfferForm";
 import type { AppField, AppValues } from "./values";
@@ -39,6 +40,7 @@ export function AppForm({ values, onChange, errors, app, belongs, offers }: Prop
     <>
       <TextBox label={t("admin.name")} value={values.name} onChange={set("name")} isRequired error={errors.name} />
       <TextBox label={t("admin.description")} lines value={values.description} onChange={set("description")} error={errors.description} />
+      <CatalogForm values={values} onChange={onChange} errors={errors} app={app} />
       <div className="row">
         <AppIcon name={values.name} icon={values.icon} />
         <SelectOrNone

@@ -58,6 +58,8 @@ export function Apps() {
               {app.description && <span className="quiet small">{app.description}</span>}
             </div>
             {app.environmentId && <Tag>{environments.find((e) => e.id === app.environmentId)?.name}</Tag>}
+            {app.catalogState === "CATALOG_STATE_UNLISTED" && <Tag tone="warn">{t("admin.apps.unlisted")}</Tag>}
+            {app.category && <Tag>{app.category}</Tag>}
             {!!app.goneUserIds?.length && <Tag tone="warn">{t("admin.apps.vacant", { count: app.goneUserIds.length })}</Tag>}
             <Tag>{t(`admin.apps.supports.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}.name`)}</Tag>
           </Row>

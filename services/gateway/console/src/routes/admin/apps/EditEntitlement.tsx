@@ -9,12 +9,13 @@ import { FindInApp } from "@/components/Find";
 import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
+import { RiskSelect } from "./RiskSelect";
 
-const fields = ["name", "description", "ref", "kind"] as const;
+const fields = ["name", "description", "ref", "kind", "risk"] as const;
 type Kind = "ENTITLEMENT_KIND_ROLE" | "ENTITLEMENT_KIND_GROUP" | "ENTITLEMENT_KIND_LICENSE";
 
 function valuesOf(entitlement?: Entitlement) {
-  return { name: entitlement?.name ?? "", description: entitlement?.description ?? "", ref: entitlement?.ref ?? "" };
+  return { name: entitlement?.name ?? "", description: entitlement?.description ?? "", ref: entitlement?.ref ?? "", risk: entitlement?.risk ?? "ENTITLEMENT_RISK_UNSPECIFIED" };
 }
 
 /** Adds something to be held in an app, or changes it. Where the app tells what it has, its groups are chosen from that. */
@@ -78,8 +79,9 @@ export function EditEntitlement({ app, entitlement }: { app: App; entitlement?: 
             />
           )}
           <TextBox label={t("admin.name")} value={values.name} onChange={(name) => setValues({ ...values, name })} isRequired error={errors.name} />
-          <TextBox label={t("admin.description")} value={values.description} onChange={(description) => setValues({ ...values, description })} error={errors.description} />
+          <TextBox label={t("admin.apps.opens")} hint={t("admin.apps.opensHint")} value={values.description} onChange={(description) => setValues({ ...values, description })} error={errors.description} />
           {!account && <TextBox label={t("admin.apps.ref")} hint={t("admin.apps.refHint")} value={values.ref} onChange={(ref) => setValues({ ...values, ref })} error={errors.ref} />}
+          <RiskSelect label={t("admin.apps.risk")} error={errors.risk} value={values.risk} onChange={(risk) => setValues({ ...values, risk })} />
         </>
       )}
     </Confirm>

@@ -2,18 +2,23 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, type App } from "@/api/client";
+import { api, type App, type Entitlement } from "@/api/client";
 import { containing } from "@/api/filter";
 import { pageByPage } from "@/api/pages";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { ProblemNote } from "@/components/ProblemNote";
+import { RiskTag } from "@/components/RiskTag";
 import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
+import { AddFromApp } from "./AddFromApp";
 import { DeleteInUse } from "./DeleteInUse";
 import { EditEntitlement } from "./EditEntitlement";
 
 const route = getRouteApi("/shell/admin/apps/$id");
+
+/** Whether it says what it opens, without which nobody can ask for it. */
+const described = (app: App, e: Entitlement) => !!e.description?.trim() || (e.kind === "ENTITLEMENT_KIND_ACCOUNT" && !!app.description?.trim());
 
 /** What can be held in an app. */
 export function Entitlements({ app, changes }: { app: App; changes: boolean }) {
@@ -37,7 +42,12 @@ export function Entitlements({ app, changes }: { app: App; changes: boolean }) {
     <section className="stack tight" aria-labelledby="entitlements">
       <div className="row apart">
         <h2 id="entitlements">{t("admin.apps.entitlements")}</h2>
-        {changes && <EditEntitlement app={app} />}
+        {changes && (
+          <span className="row">
+            {app.integrationId && <AddFromApp app={app} known={all} />}
+            <EditEntitlement app={app} />
+          </span>
+        )}
       </div>
       {many && <SearchBox label={t("admin.apps.searchEntitlements")} value={q} onChange={look} />}
       {found.isPending && <Loading />}
@@ -50,8 +60,10 @@ export function Entitlements({ app, changes }: { app: App; changes: boolean }) {
               <div className="what">
                 <span>{entitlement.name}</span>
                 {entitlement.description && <span className="small">{entitlement.description}</span>}
+                {!described(app, entitlement) && <span className="small">{t("admin.apps.notDescribed")}</span>}
                 {entitlement.ref && <span className="quiet small">{t("admin.apps.refIs", { ref: entitlement.ref })}</span>}
               </div>
+              <RiskTag risk={entitlement.risk} />
               <Tag>{t(`admin.apps.kinds.${entitlement.kind ?? "ENTITLEMENT_KIND_UNSPECIFIED"}`)}</Tag>
               {changes && <EditEntitlement app={app} entitlement={entitlement} />}
               {changes && entitlement.kind !== "ENTITLEMENT_KIND_ACCOUNT" && <DeleteInUse app={app} entitlement={entitlement} />}

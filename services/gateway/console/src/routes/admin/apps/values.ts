@@ -1,7 +1,7 @@
 import type { App } from "@/api/client";
 
 /** What a form changes of an app. */
-export const appFields = ["name", "description", "provisioning", "integrationId", "ownerId", "adminIds", "approverIds", "deprovisioningAction", "accountAdoption", "icon", "onlyByFlow", "offeredToAllEnvironments", "offeredEnvironmentIds"] as const;
+export const appFields = ["name", "description", "provisioning", "integrationId", "ownerId", "adminIds", "approverIds", "deprovisioningAction", "accountAdoption", "icon", "onlyByFlow", "offeredToAllEnvironments", "offeredEnvironmentIds", "category", "tags", "ssoAppId", "instructions", "catalogState"] as const;
 export type AppField = (typeof appFields)[number];
 export type AppValues = Required<Pick<App, AppField>>;
 
@@ -20,5 +20,11 @@ export function valuesOf(app?: App): AppValues {
     onlyByFlow: app?.onlyByFlow ?? false,
     offeredToAllEnvironments: app?.offeredToAllEnvironments ?? false,
     offeredEnvironmentIds: app?.offeredEnvironmentIds ?? [],
+    category: app?.category ?? "",
+    tags: app?.tags ?? [],
+    ssoAppId: app?.ssoAppId ?? "",
+    instructions: app?.instructions ?? "",
+    // Never chosen counts as listed.
+    catalogState: app?.catalogState === "CATALOG_STATE_UNLISTED" ? app.catalogState : "CATALOG_STATE_LISTED",
   };
 }

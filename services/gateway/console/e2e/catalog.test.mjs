@@ -1,0 +1,99 @@
+// B-CAT-01, B-CAT-03 in part, B-CAT-05 in part: an app is described, kept out of the catalog and
+// let in again, and somebody finds it there by what it is and by what it gives; several things
+// that an app has are added at once.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, browse, fits, signedIn } from "./browser.mjs";
+import { actor, app, identityProvider, scimApp } from "./outside.mjs";
+
+let directory, it, nia, target;
+
+before(async () => {
+  directory = await identityProvider("Catalog directory");
+  it = await directory.joins("Ilse Brandt", { role: "ROLE_IT_ADMIN" });
+  nia = await directory.joins("Nora Falk");
+  target = await scimApp("Cutters", "Polishers", "Setters");
+});
+after(() => target?.close());
+
+const dialog = (page) => page.getByRole("dialog");
+const catalog = (page) => page.getByRole("searchbox", { name: "Search the catalog" });
+
+test("an app says what it is, and is found by that and by what it gives", () =>
+  browse(async (browser) => {
+    const sso = await app({ name: "Gem Gate" });
+    const gems = await app({ name: "Gem Ledger", description: "Which stone is where." }, "Appraiser");
+    const admin = await signedIn(browser, it.name, `/admin/apps/${gems.id}`);
+    await admin.page.getByRole("button", { name: "Change", exact: true }).click();
+    await dialog(admin.page).getByLabel("Category").fill("Jewels");
+    await dialog(admin.page).getByLabel("Tags").fill("Stones, émeraude");
+    await dialog(admin.page).getByLabel("How to get in").fill("Bring your loupe.");
+    await dialog(admin.page).getByRole("combobox", { name: "Signs in by" }).fill("Gem Gate");
+    await admin.page.getByRole("option", { name: "Gem Gate" }).click();
+    await dialog(admin.page).locator("label").filter({ has: admin.page.getByRole("radio", { name: /^Not listed/ }) }).click();
+    await dialog(admin.page).getByRole("button", { name: "Save" }).click();
+    await dialog(admin.page).waitFor({ state: "hidden" });
+    await admin.page.getByRole("definition").getByText("Jewels").waitFor();
+    await admin.page.getByRole("definition").getByText("Not listed").waitFor();
+    await accessible(admin.page, "the page of an app");
+    await admin.page.getByRole("button", { name: "Change Appraiser" }).click();
+    await dialog(admin.page).getByRole("button", { name: "Risk" }).click();
+    await admin.page.getByRole("option", { name: "High risk" }).click();
+    await dialog(admin.page).getByRole("button", { name: "Save" }).click();
+    await dialog(admin.page).waitFor({ state: "hidden" });
+
+    const { page, wrong } = await signedIn(browser, nia.name, "/catalog");
+    await catalog(page).fill("gem led");
+    await page.getByText("No app is found by “gem led”.").waitFor();
+    await admin.page.getByRole("button", { name: "Change", exact: true }).click();
+    await dialog(admin.page).locator("label").filter({ has: admin.page.getByRole("radio", { name: /^Listed/ }) }).click();
+    await dialog(admin.page).getByRole("button", { name: "Save" }).click();
+    await dialog(admin.page).waitFor({ state: "hidden" });
+    await catalog(page).fill("emeraud");
+    await page.getByRole("link", { name: "Gem Ledger", exact: true }).waitFor();
+    // What made it be found stands in the card, with its risk.
+    await catalog(page).fill("appraiser");
+    await page.getByRole("list", { name: "In it" }).getByText("Appraiser", { exact: true }).waitFor();
+    await page.getByRole("list", { name: "In it" }).getByText("High risk").waitFor();
+    await page.getByRole("button", { name: "Ask for help" }).first().waitFor();
+    await page.getByRole("link", { name: "Request access to Gem Ledger" }).waitFor();
+    await accessible(page, "the catalog");
+    await fits(page, "the catalog");
+    await catalog(page).fill("");
+    await page.reload();
+    await page.getByRole("button", { name: "Category" }).click();
+    await page.getByRole("option", { name: "Jewels" }).click();
+    await page.getByRole("link", { name: "Gem Ledger", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Tidepool Chat", exact: true }).waitFor({ state: "hidden" });
+    await page.getByRole("link", { name: "Gem Ledger", exact: true }).click();
+    await page.getByText("Bring your loupe.").waitFor();
+    await page.getByRole("definition").getByRole("link", { name: sso.name }).waitFor();
+    await page.getByText("émeraude").waitFor();
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(admin.wrong, []);
+  }));
+
+test("several things that an app has are added at once, and say what they open", () =>
+  browse(async (browser) => {
+    const ilse = await actor(it.userName);
+    const made = await ilse("POST", "/v1/integrations", { name: "Bench tools", kind: "INTEGRATION_KIND_SCIM", scim: { baseUrl: target.address, token: target.token } });
+    await ilse("POST", `/v1/integrations/${made.integration.id}:test`, {});
+    const bench = await app({ name: "Cutting Bench", provisioning: "PROVISIONING_SUPPORT_AUTOMATIC", integrationId: made.integration.id });
+    const { page, wrong } = await signedIn(browser, it.name, `/admin/apps/${bench.id}`);
+    await page.getByRole("button", { name: "Add from the app" }).click();
+    for (const name of ["Cutters", "Setters"]) await dialog(page).locator("label", { hasText: name }).click();
+    await dialog(page).getByLabel("What Cutters opens").fill("Cuts raw stones.");
+    await dialog(page).getByRole("button", { name: "Risk of Cutters" }).click();
+    await page.getByRole("option", { name: "Medium risk" }).click();
+    await accessible(page, "adding from an app");
+    await dialog(page).getByRole("button", { name: "Add 2" }).click();
+    await dialog(page).waitFor({ state: "hidden" });
+    const held = page.getByRole("region", { name: "What can be held" });
+    await held.getByText("Cuts raw stones.").waitFor();
+    await held.getByText("Medium risk").waitFor();
+    await held.getByText("Nobody can ask for it: it is not said what it opens.").waitFor();
+    await page.getByRole("button", { name: "Add from the app" }).click();
+    await dialog(page).getByText("Polishers").waitFor();
+    assert.equal(await dialog(page).getByText("Cutters").count(), 0, "what is there already is not offered again");
+    assert.deepEqual(wrong, []);
+  }));
