@@ -642,6 +642,63 @@ func (ItemState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
+// RequiredAction is what waits for somebody on a request.
+type RequiredAction int32
+
+const (
+	// Never set.
+	RequiredAction_REQUIRED_ACTION_UNSPECIFIED RequiredAction = 0
+	// To approve or deny.
+	RequiredAction_REQUIRED_ACTION_DECIDE RequiredAction = 1
+	// To make, change or take away an account, by hand.
+	RequiredAction_REQUIRED_ACTION_PROVISION RequiredAction = 2
+	// To give an entitlement to an account that is there, by hand.
+	RequiredAction_REQUIRED_ACTION_ASSIGN RequiredAction = 3
+)
+
+// Enum value maps for RequiredAction.
+var (
+	RequiredAction_name = map[int32]string{
+		0: "REQUIRED_ACTION_UNSPECIFIED",
+		1: "REQUIRED_ACTION_DECIDE",
+		2: "REQUIRED_ACTION_PROVISION",
+		3: "REQUIRED_ACTION_ASSIGN",
+	}
+	RequiredAction_value = map[string]int32{
+		"REQUIRED_ACTION_UNSPECIFIED": 0,
+		"REQUIRED_ACTION_DECIDE":      1,
+		"REQUIRED_ACTION_PROVISION":   2,
+		"REQUIRED_ACTION_ASSIGN":      3,
+	}
+)
+
+func (x RequiredAction) Enum() *RequiredAction {
+	p := new(RequiredAction)
+	*p = x
+	return p
+}
+
+func (x RequiredAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RequiredAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[10].Descriptor()
+}
+
+func (RequiredAction) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[10]
+}
+
+func (x RequiredAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RequiredAction.Descriptor instead.
+func (RequiredAction) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+}
+
 // ConversationState is whose turn it is in a conversation.
 type ConversationState int32
 
@@ -683,11 +740,11 @@ func (x ConversationState) String() string {
 }
 
 func (ConversationState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[10].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[11].Descriptor()
 }
 
 func (ConversationState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[10]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[11]
 }
 
 func (x ConversationState) Number() protoreflect.EnumNumber {
@@ -696,7 +753,7 @@ func (x ConversationState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConversationState.Descriptor instead.
 func (ConversationState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
 }
 
 // App is something people get into.
@@ -1694,7 +1751,18 @@ type RequestItem struct {
 	// Of what a join-flow takes away: true if it was not approved yet, and so not in place,
 	// when the flow let the person go, as far as the request says. Then nobody is asked about
 	// it, whatever the flow says, unless it was approved after all.
-	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
+	NotInPlace bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
+	// Category of the app, its tags, and kind and risk of the entitlement when it was asked
+	// for: what flows look at.
+	AppCategory string `protobuf:"bytes,20,opt,name=app_category,json=appCategory,proto3" json:"app_category,omitempty"`
+	// Tags of the app then.
+	AppTags []string `protobuf:"bytes,21,rep,name=app_tags,json=appTags,proto3" json:"app_tags,omitempty"`
+	// Kind of the entitlement then.
+	EntitlementKind EntitlementKind `protobuf:"varint,22,opt,name=entitlement_kind,json=entitlementKind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"entitlement_kind,omitempty"`
+	// Risk of the entitlement then.
+	EntitlementRisk EntitlementRisk `protobuf:"varint,23,opt,name=entitlement_risk,json=entitlementRisk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"entitlement_risk,omitempty"`
+	// Ids of the bundles that the entitlement was in then.
+	InBundleIds   []string `protobuf:"bytes,24,rep,name=in_bundle_ids,json=inBundleIds,proto3" json:"in_bundle_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1813,6 +1881,105 @@ func (x *RequestItem) GetNotInPlace() bool {
 	return false
 }
 
+func (x *RequestItem) GetAppCategory() string {
+	if x != nil {
+		return x.AppCategory
+	}
+	return ""
+}
+
+func (x *RequestItem) GetAppTags() []string {
+	if x != nil {
+		return x.AppTags
+	}
+	return nil
+}
+
+func (x *RequestItem) GetEntitlementKind() EntitlementKind {
+	if x != nil {
+		return x.EntitlementKind
+	}
+	return EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED
+}
+
+func (x *RequestItem) GetEntitlementRisk() EntitlementRisk {
+	if x != nil {
+		return x.EntitlementRisk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
+func (x *RequestItem) GetInBundleIds() []string {
+	if x != nil {
+		return x.InBundleIds
+	}
+	return nil
+}
+
+// RequestField is what whoever asked has filled in, for a field that a flow asks for.
+type RequestField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which field, as the flow calls it.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the form called it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// What was filled in.
+	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestField) Reset() {
+	*x = RequestField{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestField) ProtoMessage() {}
+
+func (x *RequestField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestField.ProtoReflect.Descriptor instead.
+func (*RequestField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RequestField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RequestField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *RequestField) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Request is one ask for access to come or to go.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1861,17 +2028,27 @@ type Request struct {
 	// that others run and decide about. 0 in events.
 	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
 	// True if it was cancelled because its end, until, had passed before it was
-	// approved.
+	// approved, or the time in which its flow has it decided; closing_reason says which.
 	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
 	// True while nobody can decide a step of an item: its vacancy says what would help.
 	WaitsForReviewer bool `protobuf:"varint,22,opt,name=waits_for_reviewer,json=waitsForReviewer,proto3" json:"waits_for_reviewer,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What was filled in, in the order of the form.
+	Fields []*RequestField `protobuf:"bytes,25,rep,name=fields,proto3" json:"fields,omitempty"`
+	// How many of the actions of all reviewers, and of those who put in place, are done, of
+	// the items that are shown. Unset in events. Version does not count it.
+	Progress *Progress `protobuf:"bytes,30,opt,name=progress,proto3" json:"progress,omitempty"`
+	// How many of the actions that the caller is asked for on it are done; unset if the
+	// caller is asked for none, and in events.
+	MyProgress *Progress `protobuf:"bytes,31,opt,name=my_progress,json=myProgress,proto3" json:"my_progress,omitempty"`
+	// What of it waits for the caller now; in the order of the enum. None in events.
+	RequiredActions []RequiredAction `protobuf:"varint,32,rep,packed,name=required_actions,json=requiredActions,proto3,enum=gatehouse.request.v1.RequiredAction" json:"required_actions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2060,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +2073,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Request) GetId() string {
@@ -2053,6 +2230,101 @@ func (x *Request) GetWaitsForReviewer() bool {
 	return false
 }
 
+func (x *Request) GetFields() []*RequestField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Request) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *Request) GetMyProgress() *Progress {
+	if x != nil {
+		return x.MyProgress
+	}
+	return nil
+}
+
+func (x *Request) GetRequiredActions() []RequiredAction {
+	if x != nil {
+		return x.RequiredActions
+	}
+	return nil
+}
+
+// Progress is how many of the actions that are needed are done.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are done.
+	DoneActions int32 `protobuf:"varint,1,opt,name=done_actions,json=doneActions,proto3" json:"done_actions,omitempty"`
+	// How many are needed in all, as far as is known: steps that are still to come count with
+	// the approvals that they will ask for at least, and each item with being put in place.
+	// What has ended needs no more than was done.
+	NeededActions int32 `protobuf:"varint,2,opt,name=needed_actions,json=neededActions,proto3" json:"needed_actions,omitempty"`
+	// done_actions of needed_actions, from 0 to 100, rounded; 100 is all of it, and nothing
+	// less. A closed request is at 100.
+	Percent       int32 `protobuf:"varint,3,opt,name=percent,proto3" json:"percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Progress) GetDoneActions() int32 {
+	if x != nil {
+		return x.DoneActions
+	}
+	return 0
+}
+
+func (x *Progress) GetNeededActions() int32 {
+	if x != nil {
+		return x.NeededActions
+	}
+	return 0
+}
+
+func (x *Progress) GetPercent() int32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
 // Comment is what somebody said on a request. It never changes the status.
 type Comment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2072,7 +2344,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2356,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2369,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Comment) GetId() string {
@@ -2172,7 +2444,7 @@ type Conversation struct {
 
 func (x *Conversation) Reset() {
 	*x = Conversation{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +2456,7 @@ func (x *Conversation) String() string {
 func (*Conversation) ProtoMessage() {}
 
 func (x *Conversation) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +2469,7 @@ func (x *Conversation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conversation.ProtoReflect.Descriptor instead.
 func (*Conversation) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Conversation) GetId() string {
@@ -2310,7 +2582,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2594,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2607,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Message) GetId() string {
@@ -2392,7 +2664,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2404,7 +2676,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2417,7 +2689,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -2548,7 +2820,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
 	"\rRouteReviewer\x125\n" +
 	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
-	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x84\x04\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x8a\x06\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -2563,7 +2835,17 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\vgrantItemId\x12%\n" +
 	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\x12 \n" +
 	"\fnot_in_place\x18\f \x01(\bR\n" +
-	"notInPlace\"\x88\b\n" +
+	"notInPlace\x12!\n" +
+	"\fapp_category\x18\x14 \x01(\tR\vappCategory\x12\x19\n" +
+	"\bapp_tags\x18\x15 \x03(\tR\aappTags\x12P\n" +
+	"\x10entitlement_kind\x18\x16 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x0fentitlementKind\x12P\n" +
+	"\x10entitlement_risk\x18\x17 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x0fentitlementRisk\x12\"\n" +
+	"\rin_bundle_ids\x18\x18 \x03(\tR\vinBundleIds\"L\n" +
+	"\fRequestField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\x92\n" +
+	"\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -2590,7 +2872,16 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
 	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\x12\x18\n" +
 	"\aexpired\x18\x15 \x01(\bR\aexpired\x12,\n" +
-	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\"\xc0\x01\n" +
+	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\x12:\n" +
+	"\x06fields\x18\x19 \x03(\v2\".gatehouse.request.v1.RequestFieldR\x06fields\x12:\n" +
+	"\bprogress\x18\x1e \x01(\v2\x1e.gatehouse.request.v1.ProgressR\bprogress\x12?\n" +
+	"\vmy_progress\x18\x1f \x01(\v2\x1e.gatehouse.request.v1.ProgressR\n" +
+	"myProgress\x12O\n" +
+	"\x10required_actions\x18  \x03(\x0e2$.gatehouse.request.v1.RequiredActionR\x0frequiredActions\"n\n" +
+	"\bProgress\x12!\n" +
+	"\fdone_actions\x18\x01 \x01(\x05R\vdoneActions\x12%\n" +
+	"\x0eneeded_actions\x18\x02 \x01(\x05R\rneededActions\x12\x18\n" +
+	"\apercent\x18\x03 \x01(\x05R\apercent\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2686,7 +2977,12 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
 	"\x14ITEM_STATE_CANCELLED\x10\x05\x12\x17\n" +
 	"\x13ITEM_STATE_GIVEN_UP\x10\x06\x12\x15\n" +
-	"\x11ITEM_STATE_DENIED\x10\a*\x97\x01\n" +
+	"\x11ITEM_STATE_DENIED\x10\a*\x88\x01\n" +
+	"\x0eRequiredAction\x12\x1f\n" +
+	"\x1bREQUIRED_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16REQUIRED_ACTION_DECIDE\x10\x01\x12\x1d\n" +
+	"\x19REQUIRED_ACTION_PROVISION\x10\x02\x12\x1a\n" +
+	"\x16REQUIRED_ACTION_ASSIGN\x10\x03*\x97\x01\n" +
 	"\x11ConversationState\x12\"\n" +
 	"\x1eCONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCONVERSATION_STATE_WAITING\x10\x01\x12\x1f\n" +
@@ -2705,8 +3001,8 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -2718,79 +3014,88 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(RequestOrigin)(0),            // 7: gatehouse.request.v1.RequestOrigin
 	(RequestState)(0),             // 8: gatehouse.request.v1.RequestState
 	(ItemState)(0),                // 9: gatehouse.request.v1.ItemState
-	(ConversationState)(0),        // 10: gatehouse.request.v1.ConversationState
-	(*App)(nil),                   // 11: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 12: gatehouse.request.v1.Entitlement
-	(*CatalogApp)(nil),            // 13: gatehouse.request.v1.CatalogApp
-	(*CatalogItem)(nil),           // 14: gatehouse.request.v1.CatalogItem
-	(*GiveUp)(nil),                // 15: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 16: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 17: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 18: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 19: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 20: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 21: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 22: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 23: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 24: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 25: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 27: gatehouse.identity.v1.Person
+	(RequiredAction)(0),           // 10: gatehouse.request.v1.RequiredAction
+	(ConversationState)(0),        // 11: gatehouse.request.v1.ConversationState
+	(*App)(nil),                   // 12: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 13: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),            // 14: gatehouse.request.v1.CatalogApp
+	(*CatalogItem)(nil),           // 15: gatehouse.request.v1.CatalogItem
+	(*GiveUp)(nil),                // 16: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 17: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 18: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 19: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 20: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 21: gatehouse.request.v1.RequestItem
+	(*RequestField)(nil),          // 22: gatehouse.request.v1.RequestField
+	(*Request)(nil),               // 23: gatehouse.request.v1.Request
+	(*Progress)(nil),              // 24: gatehouse.request.v1.Progress
+	(*Comment)(nil),               // 25: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 26: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 27: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 28: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 30: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	26, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	26, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	26, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	29, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	29, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	29, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
 	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	26, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	26, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	29, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	29, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	11, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
-	12, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
-	14, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
-	14, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
+	12, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
+	13, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
+	15, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
+	15, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
 	5,  // 15: gatehouse.request.v1.CatalogApp.risks:type_name -> gatehouse.request.v1.EntitlementRisk
-	26, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
-	27, // 17: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	26, // 18: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	18, // 19: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	19, // 20: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	16, // 21: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	27, // 22: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	29, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
+	30, // 17: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	29, // 18: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	19, // 19: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	20, // 20: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	17, // 21: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	30, // 22: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
 	9,  // 23: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
 	0,  // 24: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	16, // 25: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	15, // 26: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	6,  // 27: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 28: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	27, // 29: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	27, // 30: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	20, // 31: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	26, // 32: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	8,  // 33: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	27, // 34: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	26, // 35: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	26, // 36: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	26, // 37: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	27, // 38: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	26, // 39: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	27, // 40: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
-	10, // 41: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	26, // 42: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	26, // 43: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	27, // 44: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	26, // 45: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	26, // 46: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	27, // 47: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	17, // 25: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	16, // 26: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	4,  // 27: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
+	5,  // 28: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	6,  // 29: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 30: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	30, // 31: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	30, // 32: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	21, // 33: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	29, // 34: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	8,  // 35: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	30, // 36: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	29, // 37: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	29, // 38: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	29, // 39: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	22, // 40: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
+	24, // 41: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
+	24, // 42: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
+	10, // 43: gatehouse.request.v1.Request.required_actions:type_name -> gatehouse.request.v1.RequiredAction
+	30, // 44: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	29, // 45: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	30, // 46: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	11, // 47: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	29, // 48: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	29, // 49: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	30, // 50: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	29, // 51: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	29, // 52: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	30, // 53: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -2803,8 +3108,8 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      11,
-			NumMessages:   15,
+			NumEnums:      12,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

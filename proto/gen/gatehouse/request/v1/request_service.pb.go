@@ -15,6 +15,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -1693,7 +1694,9 @@ type CreateRequestRequest struct {
 	Justification string `protobuf:"bytes,5,opt,name=justification,proto3" json:"justification,omitempty"`
 	// When the access ends, in the future; unset means permanent. Only for a
 	// grant.
-	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// What is filled in for the fields that flows ask for, by their keys. Only for a grant.
+	Fields        map[string]string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1766,6 +1769,13 @@ func (x *CreateRequestRequest) GetJustification() string {
 func (x *CreateRequestRequest) GetUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Until
+	}
+	return nil
+}
+
+func (x *CreateRequestRequest) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
 	}
 	return nil
 }
@@ -1915,12 +1925,16 @@ type PreviewItem struct {
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
 	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
-	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED or NOT_FOR_ONESELF; empty
-	// if it would be taken.
+	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED, CONDITION_FAILED,
+	// OUTSIDE_WEEKLY_HOURS, JUSTIFICATION_TOO_SHORT, FIELD_MISSING, FIELD_INVALID or
+	// NOT_FOR_ONESELF; empty if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
-	// Who would decide it. Unset if it would be refused, and while this cannot be looked
-	// up, which keeps nobody from asking.
-	Route         *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// Who would decide it; of what is over a limit, if it were within. Unset if it would be
+	// refused otherwise, and while this cannot be looked up, which keeps nobody from asking.
+	Route *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// The limits of the flow that would decide it, of what is to be given; unset if there
+	// are none.
+	Limits        *ItemLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1976,6 +1990,178 @@ func (x *PreviewItem) GetRoute() *Route {
 	return nil
 }
 
+func (x *PreviewItem) GetLimits() *ItemLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// ItemLimits are what a flow refuses to go beyond.
+type ItemLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long access may be; unset for no limit.
+	MaxDuration *durationpb.Duration `protobuf:"bytes,1,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
+	// How many characters the justification has at least.
+	MinJustificationLength int32 `protobuf:"varint,2,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
+	// What whoever asks is asked for.
+	Fields []*ItemField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Set if it cannot be asked for at this moment: when it can be again.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemLimits) Reset() {
+	*x = ItemLimits{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemLimits) ProtoMessage() {}
+
+func (x *ItemLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemLimits.ProtoReflect.Descriptor instead.
+func (*ItemLimits) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ItemLimits) GetMaxDuration() *durationpb.Duration {
+	if x != nil {
+		return x.MaxDuration
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetMinJustificationLength() int32 {
+	if x != nil {
+		return x.MinJustificationLength
+	}
+	return 0
+}
+
+func (x *ItemLimits) GetFields() []*ItemField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
+// ItemField is something that whoever asks is asked for.
+type ItemField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called in the request's fields.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the form calls it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// A sentence that helps to fill it in; may be empty.
+	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	// What it takes: "text", "number" (a decimal, such as -12.5), "date" (YYYY-MM-DD) or
+	// "choice" (one of options).
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What can be chosen.
+	Options []string `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
+	// True if it must be filled in.
+	Required      bool `protobuf:"varint,6,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemField) Reset() {
+	*x = ItemField{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemField) ProtoMessage() {}
+
+func (x *ItemField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemField.ProtoReflect.Descriptor instead.
+func (*ItemField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ItemField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ItemField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ItemField) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *ItemField) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ItemField) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ItemField) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
 // AssignAccessRequest says who is to get what.
 type AssignAccessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1998,7 +2184,7 @@ type AssignAccessRequest struct {
 
 func (x *AssignAccessRequest) Reset() {
 	*x = AssignAccessRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2196,7 @@ func (x *AssignAccessRequest) String() string {
 func (*AssignAccessRequest) ProtoMessage() {}
 
 func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2209,7 @@ func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessRequest.ProtoReflect.Descriptor instead.
 func (*AssignAccessRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AssignAccessRequest) GetRequestId() string {
@@ -2074,7 +2260,7 @@ type AssignAccessResponse struct {
 
 func (x *AssignAccessResponse) Reset() {
 	*x = AssignAccessResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2272,7 @@ func (x *AssignAccessResponse) String() string {
 func (*AssignAccessResponse) ProtoMessage() {}
 
 func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2285,7 @@ func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessResponse.ProtoReflect.Descriptor instead.
 func (*AssignAccessResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AssignAccessResponse) GetRequests() []*Request {
@@ -2133,7 +2319,7 @@ type SkippedAssignment struct {
 
 func (x *SkippedAssignment) Reset() {
 	*x = SkippedAssignment{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2331,7 @@ func (x *SkippedAssignment) String() string {
 func (*SkippedAssignment) ProtoMessage() {}
 
 func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2344,7 @@ func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedAssignment.ProtoReflect.Descriptor instead.
 func (*SkippedAssignment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SkippedAssignment) GetUserId() string {
@@ -2200,7 +2386,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +2398,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2411,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PreviewAssignmentRequest) GetAssignment() *AssignAccessRequest {
@@ -2248,7 +2434,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2446,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2459,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PreviewAssignmentResponse) GetApps() []*AssignmentApp {
@@ -2306,7 +2492,7 @@ type AssignmentApp struct {
 
 func (x *AssignmentApp) Reset() {
 	*x = AssignmentApp{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2504,7 @@ func (x *AssignmentApp) String() string {
 func (*AssignmentApp) ProtoMessage() {}
 
 func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2517,7 @@ func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentApp.ProtoReflect.Descriptor instead.
 func (*AssignmentApp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AssignmentApp) GetAppId() string {
@@ -2375,7 +2561,7 @@ type AssignmentItem struct {
 
 func (x *AssignmentItem) Reset() {
 	*x = AssignmentItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2573,7 @@ func (x *AssignmentItem) String() string {
 func (*AssignmentItem) ProtoMessage() {}
 
 func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2586,7 @@ func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentItem.ProtoReflect.Descriptor instead.
 func (*AssignmentItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AssignmentItem) GetUser() *v1.Person {
@@ -2449,7 +2635,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2647,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2660,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -2495,7 +2681,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2693,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2706,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -2564,7 +2750,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2762,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2775,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -2661,7 +2847,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2859,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2872,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -2716,7 +2902,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2914,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2927,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -2769,7 +2955,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2781,7 +2967,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2794,7 +2980,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -2819,7 +3005,7 @@ type GiveUpRequestRequest struct {
 
 func (x *GiveUpRequestRequest) Reset() {
 	*x = GiveUpRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +3017,7 @@ func (x *GiveUpRequestRequest) String() string {
 func (*GiveUpRequestRequest) ProtoMessage() {}
 
 func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +3030,7 @@ func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GiveUpRequestRequest) GetId() string {
@@ -2879,7 +3065,7 @@ type GiveUpRequestResponse struct {
 
 func (x *GiveUpRequestResponse) Reset() {
 	*x = GiveUpRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +3077,7 @@ func (x *GiveUpRequestResponse) String() string {
 func (*GiveUpRequestResponse) ProtoMessage() {}
 
 func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +3090,7 @@ func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GiveUpRequestResponse) GetRequest() *Request {
@@ -2933,7 +3119,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3131,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3144,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -2993,7 +3179,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3005,7 +3191,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3018,7 +3204,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -3052,7 +3238,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3250,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3263,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -3128,7 +3314,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3140,7 +3326,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3153,7 +3339,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -3193,7 +3379,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3391,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3404,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -3269,7 +3455,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3467,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3480,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{48}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -3315,7 +3501,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -3434,7 +3620,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xff\x03\n" +
 	"\x14CreateRequestRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12A\n" +
@@ -3443,17 +3629,35 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12<\n" +
 	"\x0fentitlement_ids\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
 	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"P\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12e\n" +
+	"\x06fields\x18\x14 \x03(\v26.gatehouse.request.v1.CreateRequestRequest.FieldsEntryB\x15\xbaH\x12\x9a\x01\x0f\x102\"\x04r\x02\x18(*\x05r\x03\x18\xa0\x1fR\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
 	"\x15CreateRequestResponse\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"e\n" +
 	"\x15PreviewRequestRequest\x12L\n" +
 	"\arequest\x18\x01 \x01(\v2*.gatehouse.request.v1.CreateRequestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"Q\n" +
 	"\x16PreviewRequestResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\x91\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xcb\x01\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
-	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\"\x98\x02\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x128\n" +
+	"\x06limits\x18\x14 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
+	"\n" +
+	"ItemLimits\x12<\n" +
+	"\fmax_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vmaxDuration\x128\n" +
+	"\x18min_justification_length\x18\x02 \x01(\x05R\x16minJustificationLength\x127\n" +
+	"\x06fields\x18\x03 \x03(\v2\x1f.gatehouse.request.v1.ItemFieldR\x06fields\x127\n" +
+	"\tnext_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"\x91\x01\n" +
+	"\tItemField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x18\n" +
+	"\aoptions\x18\x05 \x03(\tR\aoptions\x12\x1a\n" +
+	"\brequired\x18\x06 \x01(\bR\brequired\"\x98\x02\n" +
 	"\x13AssignAccessRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x123\n" +
@@ -3616,7 +3820,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
@@ -3647,146 +3851,155 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*PreviewRequestRequest)(nil),           // 26: gatehouse.request.v1.PreviewRequestRequest
 	(*PreviewRequestResponse)(nil),          // 27: gatehouse.request.v1.PreviewRequestResponse
 	(*PreviewItem)(nil),                     // 28: gatehouse.request.v1.PreviewItem
-	(*AssignAccessRequest)(nil),             // 29: gatehouse.request.v1.AssignAccessRequest
-	(*AssignAccessResponse)(nil),            // 30: gatehouse.request.v1.AssignAccessResponse
-	(*SkippedAssignment)(nil),               // 31: gatehouse.request.v1.SkippedAssignment
-	(*PreviewAssignmentRequest)(nil),        // 32: gatehouse.request.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil),       // 33: gatehouse.request.v1.PreviewAssignmentResponse
-	(*AssignmentApp)(nil),                   // 34: gatehouse.request.v1.AssignmentApp
-	(*AssignmentItem)(nil),                  // 35: gatehouse.request.v1.AssignmentItem
-	(*GetRequestRequest)(nil),               // 36: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),              // 37: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),             // 38: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),            // 39: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),            // 40: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),           // 41: gatehouse.request.v1.CancelRequestResponse
-	(*GiveUpRequestRequest)(nil),            // 42: gatehouse.request.v1.GiveUpRequestRequest
-	(*GiveUpRequestResponse)(nil),           // 43: gatehouse.request.v1.GiveUpRequestResponse
-	(*AddCommentRequest)(nil),               // 44: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),              // 45: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),             // 46: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),            // 47: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),             // 48: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),            // 49: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),                // 50: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),               // 51: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),                    // 52: gatehouse.request.v1.AccountAdoption
-	(CatalogState)(0),                       // 53: gatehouse.request.v1.CatalogState
-	(*App)(nil),                             // 54: gatehouse.request.v1.App
-	(*Entitlement)(nil),                     // 55: gatehouse.request.v1.Entitlement
-	(*CatalogApp)(nil),                      // 56: gatehouse.request.v1.CatalogApp
-	(*fieldmaskpb.FieldMask)(nil),           // 57: google.protobuf.FieldMask
-	(EntitlementKind)(0),                    // 58: gatehouse.request.v1.EntitlementKind
-	(EntitlementRisk)(0),                    // 59: gatehouse.request.v1.EntitlementRisk
-	(RequestKind)(0),                        // 60: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),           // 61: google.protobuf.Timestamp
-	(*Request)(nil),                         // 62: gatehouse.request.v1.Request
-	(*RequestItem)(nil),                     // 63: gatehouse.request.v1.RequestItem
-	(*Route)(nil),                           // 64: gatehouse.request.v1.Route
-	(*v1.Person)(nil),                       // 65: gatehouse.identity.v1.Person
-	(RequestState)(0),                       // 66: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                         // 67: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),                   // 68: gatehouse.request.v1.TimelineEntry
+	(*ItemLimits)(nil),                      // 29: gatehouse.request.v1.ItemLimits
+	(*ItemField)(nil),                       // 30: gatehouse.request.v1.ItemField
+	(*AssignAccessRequest)(nil),             // 31: gatehouse.request.v1.AssignAccessRequest
+	(*AssignAccessResponse)(nil),            // 32: gatehouse.request.v1.AssignAccessResponse
+	(*SkippedAssignment)(nil),               // 33: gatehouse.request.v1.SkippedAssignment
+	(*PreviewAssignmentRequest)(nil),        // 34: gatehouse.request.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),       // 35: gatehouse.request.v1.PreviewAssignmentResponse
+	(*AssignmentApp)(nil),                   // 36: gatehouse.request.v1.AssignmentApp
+	(*AssignmentItem)(nil),                  // 37: gatehouse.request.v1.AssignmentItem
+	(*GetRequestRequest)(nil),               // 38: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),              // 39: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),             // 40: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),            // 41: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),            // 42: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),           // 43: gatehouse.request.v1.CancelRequestResponse
+	(*GiveUpRequestRequest)(nil),            // 44: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),           // 45: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),               // 46: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),              // 47: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),             // 48: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),            // 49: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),             // 50: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),            // 51: gatehouse.request.v1.ListTimelineResponse
+	nil,                                     // 52: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	(ProvisioningSupport)(0),                // 53: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 54: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 55: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 56: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 57: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 58: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),                      // 59: gatehouse.request.v1.CatalogApp
+	(*fieldmaskpb.FieldMask)(nil),           // 60: google.protobuf.FieldMask
+	(EntitlementKind)(0),                    // 61: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),                    // 62: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),                        // 63: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),           // 64: google.protobuf.Timestamp
+	(*Request)(nil),                         // 65: gatehouse.request.v1.Request
+	(*RequestItem)(nil),                     // 66: gatehouse.request.v1.RequestItem
+	(*Route)(nil),                           // 67: gatehouse.request.v1.Route
+	(*durationpb.Duration)(nil),             // 68: google.protobuf.Duration
+	(*v1.Person)(nil),                       // 69: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 70: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 71: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 72: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	50, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	51, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	52, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	53, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
-	54, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	55, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	54, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	54, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	56, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
-	54, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	57, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	54, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	54, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	58, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	59, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	55, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	53, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	54, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	55, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	56, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	57, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	58, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	57, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	57, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	59, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
+	57, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	60, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	57, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	61, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	62, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	58, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
 	16, // 16: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
-	58, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	59, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	55, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	55, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	57, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	55, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	55, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	60, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	61, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	62, // 26: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	24, // 27: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	28, // 28: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	63, // 29: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	64, // 30: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
-	61, // 31: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	62, // 32: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
-	31, // 33: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
-	29, // 34: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
-	34, // 35: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
-	35, // 36: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	50, // 37: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	65, // 38: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	63, // 39: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	62, // 40: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 41: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	66, // 42: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	62, // 43: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	62, // 44: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	62, // 45: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	67, // 46: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	67, // 47: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	68, // 48: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 49: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 50: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 51: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 52: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
-	9,  // 53: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	11, // 54: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	15, // 55: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
-	13, // 56: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	18, // 57: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	20, // 58: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	22, // 59: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	24, // 60: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	26, // 61: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	29, // 62: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	32, // 63: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	36, // 64: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	38, // 65: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	40, // 66: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	42, // 67: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	44, // 68: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	46, // 69: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	48, // 70: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 71: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 72: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 73: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 74: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
-	10, // 75: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	12, // 76: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	17, // 77: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
-	14, // 78: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	19, // 79: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	21, // 80: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	23, // 81: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	25, // 82: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	27, // 83: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	30, // 84: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	33, // 85: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	37, // 86: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	39, // 87: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	41, // 88: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	43, // 89: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	45, // 90: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	47, // 91: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	49, // 92: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	71, // [71:93] is the sub-list for method output_type
-	49, // [49:71] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	61, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	62, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	58, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	58, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	60, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	58, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	58, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	63, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	64, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	52, // 26: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	65, // 27: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	24, // 28: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	28, // 29: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	66, // 30: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	67, // 31: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
+	29, // 32: gatehouse.request.v1.PreviewItem.limits:type_name -> gatehouse.request.v1.ItemLimits
+	68, // 33: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
+	30, // 34: gatehouse.request.v1.ItemLimits.fields:type_name -> gatehouse.request.v1.ItemField
+	64, // 35: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
+	64, // 36: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	65, // 37: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	33, // 38: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	31, // 39: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	36, // 40: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	37, // 41: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	53, // 42: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	69, // 43: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	66, // 44: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	65, // 45: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 46: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	70, // 47: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	65, // 48: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	65, // 49: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	65, // 50: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	71, // 51: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	71, // 52: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	72, // 53: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 54: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 55: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 56: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 57: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
+	9,  // 58: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	11, // 59: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	15, // 60: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	13, // 61: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	18, // 62: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	20, // 63: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	22, // 64: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	24, // 65: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	26, // 66: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	31, // 67: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	34, // 68: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	38, // 69: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	40, // 70: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	42, // 71: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	44, // 72: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	46, // 73: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	48, // 74: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	50, // 75: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 76: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 77: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 78: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 79: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
+	10, // 80: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	12, // 81: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	17, // 82: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	14, // 83: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	19, // 84: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	21, // 85: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	23, // 86: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	25, // 87: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	27, // 88: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	32, // 89: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	35, // 90: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	39, // 91: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	41, // 92: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	43, // 93: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	45, // 94: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	47, // 95: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	49, // 96: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	51, // 97: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	76, // [76:98] is the sub-list for method output_type
+	54, // [54:76] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -3801,7 +4014,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   49,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
