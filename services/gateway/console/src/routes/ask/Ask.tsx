@@ -17,7 +17,8 @@ import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
 import { AppItems } from "./AppItems";
 import { draft } from "./draft";
-import { Route } from "./Route";
+import { Fields, fieldPath, fieldsOf } from "./Fields";
+import { Route, usePreview } from "./Route";
 
 const route = getRouteApi("/shell/ask");
 
@@ -43,6 +44,7 @@ export function Ask() {
   const [length, setLength] = useState<Length>(kept?.length ?? "permanent");
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const [justification, setJustification] = useState(kept?.justification ?? "");
+  const [filled, setFilled] = useState<Record<string, string>>({});
   useEffect(() => draft.keep(me, { app, apps, chosen, whom, length, justification }), [me, app, apps, chosen, whom, length, justification]);
   // The same form sent twice, because no answer came, makes one request.
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
@@ -56,8 +58,13 @@ export function Ask() {
     entitlementIds: chosen.map((e) => e.id ?? ""),
     justification: justification.trim(),
     until,
+    fields: {} as Record<string, string>,
   } as const;
   const complete = chosen.length > 0 && (whom === "me" || other !== undefined) && (length !== "until" || date !== null);
+  const preview = usePreview(body, complete);
+  const asked = complete ? fieldsOf(preview.data?.items) : [];
+  const least = complete ? Math.max(0, ...(preview.data?.items ?? []).map((item) => item.limits?.minJustificationLength ?? 0)) : 0;
+  const sent = Object.fromEntries(asked.map(({ key = "" }) => [key, (filled[key] ?? "").trim()]).filter(([, value]) => value !== ""));
   const create = api.useMutation("post", "/v1/requests", {
     onSuccess: async (made) => {
       draft.forget();
@@ -76,7 +83,7 @@ export function Ask() {
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
-          if (complete) create.mutate({ body: { ...body, requestId } });
+          if (complete) create.mutate({ body: { ...body, fields: sent, requestId } });
         }}
       >
         {!alone && (
@@ -133,9 +140,15 @@ export function Ask() {
             </p>
           )}
         </section>
-        <TextBox label={t("request.justification")} hint={t("ask.whyHint")} lines value={justification} onChange={setJustification} error={fields.justification} />
+        <TextBox label={t("request.justification")} hint={least > 0 ? t("ask.least", { count: least }) : t("ask.whyHint")} lines value={justification} onChange={setJustification} error={fields.justification} />
+        {asked.length > 0 && (
+          <section className="card" aria-labelledby="fields">
+            <h2 id="fields">{t("ask.fields")}</h2>
+            <Fields fields={asked} values={filled} onChange={setFilled} errors={fields} />
+          </section>
+        )}
         {complete && <Route body={body} />}
-        {create.error && <ProblemNote error={create.error} shown={["beneficiaryId", "entitlementIds", "until", "justification"]} />}
+        {create.error && <ProblemNote error={create.error} shown={["beneficiaryId", "entitlementIds", "until", "justification", ...asked.map((f) => fieldPath(f.key ?? ""))]} />}
         <div className="row">
           <Button type="submit" kind="main" isPending={create.isPending} isDisabled={!complete}>
             {t("ask.send")}

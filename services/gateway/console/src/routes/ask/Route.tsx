@@ -12,15 +12,17 @@ interface Props {
     entitlementIds: string[];
     justification: string;
     until?: string;
+    fields: Record<string, string>;
   };
 }
+
+/** What a form says itself, beside its fields, and not as a refusal. */
+const ofForm = ["JUSTIFICATION_TOO_SHORT", "FIELD_MISSING", "FIELD_INVALID"];
 
 /** What would follow if it were sent: of each item who decides it or why it is not taken, and how the account comes. */
 export function Route({ body }: Props) {
   const { t } = useTranslation();
-  // The words change nothing about it.
-  const request = { ...body, justification: "" };
-  const preview = api.useQuery("post", "/v1/requests:preview", { body: { request } }, { placeholderData: keepPreviousData });
+  const preview = usePreview(body);
   return (
     <section className="card" aria-labelledby="route" aria-live="polite">
       <h2 id="route">{t("ask.follows")}</h2>
@@ -35,7 +37,7 @@ export function Route({ body }: Props) {
                 </span>
                 {route && <RouteSteps route={route} />}
               </div>
-              {refusal ? (
+              {refusal && !ofForm.includes(refusal) ? (
                 <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>
               ) : (
                 <span className="quiet small">{t(`comes.${item?.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</span>
@@ -45,4 +47,10 @@ export function Route({ body }: Props) {
       </ul>
     </section>
   );
+}
+
+/** What would become of what is asked for. What is written in the form changes nothing about it. */
+export function usePreview(body: Props["body"], enabled = true) {
+  const request = { ...body, justification: "", fields: {} };
+  return api.useQuery("post", "/v1/requests:preview", { body: { request } }, { placeholderData: keepPreviousData, enabled });
 }

@@ -69,6 +69,34 @@ export function Flow() {
             <dd>{flow.kinds?.length ? flow.kinds.map((k) => t(k === "REQUEST_KIND_REVOKE" ? "request.revoke" : "request.grant")).join(", ") : t("request.grant")}</dd>
           </>
         )}
+        {flow.condition && (
+          <>
+            <dt>{t("admin.flows.condition")}</dt>
+            <dd>
+              <code>{flow.condition}</code>
+            </dd>
+          </>
+        )}
+        {!!flow.minJustificationLength && (
+          <>
+            <dt>{t("admin.flows.minJustification")}</dt>
+            <dd>{flow.minJustificationLength}</dd>
+          </>
+        )}
+        {!!flow.fields?.length && (
+          <>
+            <dt>{t("admin.flows.asksFor")}</dt>
+            <dd>{flow.fields.map((f) => f.label).join(", ")}</dd>
+          </>
+        )}
+        {flow.weeklyHours && (
+          <>
+            <dt>{t("admin.flows.hours")}</dt>
+            <dd>
+              {flow.weeklyHours.windows?.map((w) => `${t(`admin.flows.weekdays.${w.day ?? "WEEKDAY_UNSPECIFIED"}`)} ${w.from}–${w.to}`).join(", ")} ({flow.weeklyHours.timeZone})
+            </dd>
+          </>
+        )}
         <dt>{t("admin.flows.longest")}</dt>
         <dd>{flow.maxDuration ? t("admin.flows.days", { count: Number(lengthOf(flow.maxDuration)) }) : t("admin.flows.noLimit")}</dd>
         <dt>{t("admin.flows.priority")}</dt>
@@ -85,6 +113,7 @@ export function Flow() {
       </dl>
       <section className="stack tight" aria-labelledby="steps">
         <h2 id="steps">{t("admin.flows.steps")}</h2>
+        {flow.distinctReviewers && <p className="quiet">{t("admin.flows.distinctHint")}</p>}
         {flow.autoApprove ? (
           <p>{t("admin.flows.byItself")}</p>
         ) : (

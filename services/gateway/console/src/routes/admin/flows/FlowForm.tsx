@@ -12,10 +12,13 @@ import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
 import { AudienceForm } from "./AudienceForm";
+import { ConditionForm } from "./ConditionForm";
+import { LimitsForm } from "./LimitsForm";
 import { RequestersForm } from "./RequestersForm";
 import { SaveFlow } from "./SaveFlow";
 import { ScopeForm } from "./ScopeForm";
 import { StepsForm } from "./StepsForm";
+import { TryFlow } from "./TryFlow";
 import { durationOf, fitting, flowMask, flowValues, lengthOf, type FlowValues } from "./values";
 
 /** What can be set on a flow. What is wrong stands beside the field, also after the question whether to save. */
@@ -31,11 +34,13 @@ export function FlowForm({ flow }: { flow?: Flow }) {
   const set = <K extends keyof FlowValues>(name: K) => (value: FlowValues[K]) => setValues({ ...values, [name]: value });
   const join = values.trigger === "FLOW_TRIGGER_JOIN";
   const ofSteps = values.steps.flatMap((_, i) => (["name", "reviewers", "userIds", "groupIds", "needCount"] as const).map((f) => `steps[${i}].${f}`));
+  const ofFields = values.fields.flatMap((_, i) => (["label", "key", "help", "kind", "options"] as const).map((f) => `fields[${i}].${f}`));
   const errors = fieldErrors<string>(
     error,
-    [...ofSteps, "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience", "requesters.groupIds", "requesters.userIds", "requesters", "unmatchAfter"],
+    [...ofSteps, ...ofFields, "condition", "minJustificationLength", "weeklyHours.timeZone", "weeklyHours.windows", "scope.categories", "scope.risks", "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience", "requesters.groupIds", "requesters.userIds", "requesters", "unmatchAfter"],
     "flow",
   );
+  const { enabled: on, ...asInput } = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined };
   const sent = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined };
   const save = async (updateMask: string, requestId: string) => {
     setError(undefined);
@@ -81,7 +86,9 @@ export function FlowForm({ flow }: { flow?: Flow }) {
       </AudienceForm>
       {!join && <RequestersForm value={values.requesters} onChange={set("requesters")} errors={errors.of} />}
       <ScopeForm join={join} value={values.scope} onChange={set("scope")} errors={errors.of} />
+      <ConditionForm join={join} value={values.condition} onChange={set("condition")} error={errors.of.condition} />
       <StepsForm values={values} onChange={setValues} errors={errors.of} />
+      {!join && <LimitsForm values={values} onChange={setValues} errors={errors.of} />}
       <section className="card" aria-labelledby="more">
         <h2 id="more">{t("admin.flows.more")}</h2>
         <TextBox
@@ -130,8 +137,9 @@ export function FlowForm({ flow }: { flow?: Flow }) {
         )}
         <CheckField label={t("admin.flows.enabled")} value={values.enabled} onChange={set("enabled")} />
       </section>
+      <TryFlow seen={seen} flow={{ ...asInput, disabled: !on }} />
       {error !== undefined && <ProblemNote error={error} shown={errors.shown} />}
-      <SaveFlow seen={seen} flow={sent} updateMask={seen ? flowMask(seen, values) : ""} save={save} />
+      <SaveFlow seen={seen} flow={sent} input={{ ...asInput, disabled: !on }} updateMask={seen ? flowMask(seen, values) : ""} save={save} />
     </div>
   );
 }

@@ -1,22 +1,26 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { api, type Flow, type Person } from "@/api/client";
+import { api, type Flow, type FlowInput, type Person } from "@/api/client";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Loading } from "@/components/Loading";
 import { ProblemNote } from "@/components/ProblemNote";
+import { Effects } from "./Effects";
 
 interface Props {
   seen?: Flow;
   flow: Flow;
+  /** The same as a draft. */
+  input: FlowInput;
   updateMask: string;
   save: (updateMask: string, requestId: string) => Promise<void>;
 }
 
-/** Asks before a flow is saved. Of a join-flow it says whom the change would concern. */
-export function SaveFlow({ seen, flow, updateMask, save }: Props) {
+/** Asks before a flow is saved: whom it would ask, what else could claim the same, and of a join-flow whom the change would concern. */
+export function SaveFlow({ seen, flow, input, updateMask, save }: Props) {
   const { t } = useTranslation();
   const preview = api.useMutation("post", "/v1/flows/{id}:previewUpdate");
+  const effects = api.useMutation("post", "/v1/flows:preview");
   const looks = seen !== undefined && flow.trigger === "FLOW_TRIGGER_JOIN";
   return (
     <div className="row">
@@ -30,12 +34,15 @@ export function SaveFlow({ seen, flow, updateMask, save }: Props) {
         action={t("save")}
         onOpen={() => {
           preview.reset();
+          effects.mutate({ body: { draft: { id: seen?.id, flow: input } } });
           if (looks) preview.mutate({ params: { path: { id: seen.id ?? "" } }, body: { flow: { ...flow, etag: seen.etag }, updateMask } });
         }}
         act={(requestId) => save(updateMask, requestId)}
       >
         <p>{t(seen ? "admin.flows.saveText" : "admin.flows.makeText")}</p>
-        {preview.isPending && <Loading rows={2} />}
+        {(preview.isPending || effects.isPending) && <Loading rows={2} />}
+        {effects.error && <ProblemNote error={effects.error} />}
+        {effects.data && <Effects preview={effects.data} />}
         {preview.error && <ProblemNote error={preview.error} />}
         {preview.data && (
           <div className="note stack tight" data-tone={preview.data.unmatchedCount ? "warn" : undefined}>

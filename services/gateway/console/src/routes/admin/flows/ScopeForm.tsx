@@ -8,6 +8,7 @@ import { Chosen } from "@/components/Chosen";
 import { FindApp } from "@/components/Find";
 import { Loading } from "@/components/Loading";
 import { ProblemNote } from "@/components/ProblemNote";
+import { TextBox } from "@/components/TextBox";
 import type { FlowValues } from "./values";
 
 interface Props {
@@ -18,6 +19,8 @@ interface Props {
   errors: Partial<Record<string, string>>;
 }
 
+const risks = ["ENTITLEMENT_RISK_LOW", "ENTITLEMENT_RISK_MEDIUM", "ENTITLEMENT_RISK_HIGH", "ENTITLEMENT_RISK_CRITICAL"] as const;
+
 /** What a flow is about. */
 export function ScopeForm({ join, value, onChange, errors }: Props) {
   const { t } = useTranslation();
@@ -25,6 +28,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
   const [app, setApp] = useState<{ id: string; name: string }>();
   const names = useEntitlementNames(value.entitlementIds ?? []);
   const any = value.any && !join;
+  const [categories, setCategories] = useState((value.categories ?? []).join(", "));
   const all = value.appIds ?? [];
   return (
     <section className="card" aria-labelledby="scope">
@@ -35,6 +39,32 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
           value={any ? "any" : "some"}
           onChange={(what) => onChange({ ...value, any: what === "any" })}
           choices={{ any: t("admin.flows.everyApp"), some: t("admin.flows.someApps") }}
+        />
+      )}
+      {!join && (
+        <div className="choices" role="group" aria-label={t("admin.flows.risks")}>
+          <h3>{t("admin.flows.risks")}</h3>
+          {risks.map((risk) => (
+            <CheckField
+              key={risk}
+              label={t(`risks.${risk}`)}
+              value={(value.risks ?? []).includes(risk)}
+              onChange={(on) => onChange({ ...value, risks: on ? [...(value.risks ?? []), risk] : value.risks?.filter((r) => r !== risk) })}
+            />
+          ))}
+          <span className="hint">{t("admin.flows.risksHint")}</span>
+        </div>
+      )}
+      {!any && !join && (
+        <TextBox
+          label={t("admin.flows.categories")}
+          hint={t("admin.flows.categoriesHint")}
+          value={categories}
+          onChange={(text) => {
+            setCategories(text);
+            onChange({ ...value, categories: text.split(",").map((c) => c.trim()).filter((c) => c !== "") });
+          }}
+          error={errors["scope.categories"]}
         />
       )}
       {!any && (

@@ -1,6 +1,9 @@
+import { GripVertical } from "lucide-react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { FlowStep } from "@/api/client";
 import { Button } from "@/components/Button";
+import { CheckField } from "@/components/CheckField";
 import { Choice } from "@/components/Choice";
 import { ChosenPeople } from "@/components/Chosen";
 import { Select } from "@/components/Select";
@@ -14,13 +17,18 @@ interface Props {
   errors: Partial<Record<string, string>>;
 }
 
-const kinds = ["REVIEWER_KIND_MANAGER", "REVIEWER_KIND_APP_OWNER", "REVIEWER_KIND_APP_APPROVERS", "REVIEWER_KIND_APP_ADMINS", "REVIEWER_KIND_USERS", "REVIEWER_KIND_GROUPS"] as const;
+const kinds = ["REVIEWER_KIND_MANAGER", "REVIEWER_KIND_MANAGERS_MANAGER", "REVIEWER_KIND_APP_OWNER", "REVIEWER_KIND_APP_APPROVERS", "REVIEWER_KIND_APP_ADMINS", "REVIEWER_KIND_USERS", "REVIEWER_KIND_GROUPS"] as const;
 const needs = ["STEP_NEED_ANY", "STEP_NEED_ALL", "STEP_NEED_COUNT"] as const;
 
 /** Who must approve, step by step. */
 export function StepsForm({ values, onChange, errors }: Props) {
   const { t } = useTranslation();
   const steps = values.steps;
+  const [dragged, setDragged] = useState<number>();
+  const move = (from: number, to: number) => {
+    const step = steps[from];
+    if (step) onChange({ ...values, steps: steps.toSpliced(from, 1).toSpliced(to, 0, step) });
+  };
   const setStep = (i: number, change: Partial<FlowStep>) => onChange({ ...values, steps: steps.with(i, { ...steps[i], ...change } as FlowStep) });
   return (
     <section className="card" aria-labelledby="steps">
@@ -34,8 +42,26 @@ export function StepsForm({ values, onChange, errors }: Props) {
       {errors.steps && <span className="note" data-tone="bad" role="alert">{errors.steps}</span>}
       {!values.autoApprove &&
         steps.map((step, i) => (
-          <fieldset key={i} className="card">
-            <legend>{t("admin.flows.step", { n: i + 1 })}</legend>
+          <fieldset
+            key={i}
+            className="card"
+            data-dragged={dragged === i || undefined}
+            onDragOver={(e) => {
+              if (dragged !== undefined) e.preventDefault();
+            }}
+            onDrop={(e) => {
+              e.preventDefault();
+              if (dragged !== undefined && dragged !== i) move(dragged, i);
+              setDragged(undefined);
+            }}
+          >
+            <legend>
+              {/* For the mouse; the buttons below do the same. */}
+              <span className="handle" draggable onDragStart={(e) => { e.dataTransfer.effectAllowed = "move"; setDragged(i); }} onDragEnd={() => setDragged(undefined)} aria-hidden>
+                <GripVertical size={16} />
+              </span>
+              {t("admin.flows.step", { n: i + 1 })}
+            </legend>
             <TextBox label={t("admin.flows.stepName")} value={step.name ?? ""} onChange={(name) => setStep(i, { name })} isRequired error={errors[`steps[${i}].name`]} />
             <Select
               label={t("admin.flows.who")}
@@ -64,8 +90,11 @@ export function StepsForm({ values, onChange, errors }: Props) {
               />
             )}
             <div className="row">
-              <Button isDisabled={i === 0} aria-label={t("moveUp", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => onChange({ ...values, steps: steps.toSpliced(i, 1).toSpliced(i - 1, 0, step) })}>
+              <Button isDisabled={i === 0} aria-label={t("moveUp", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => move(i, i - 1)}>
                 {t("admin.flows.up")}
+              </Button>
+              <Button isDisabled={i === steps.length - 1} aria-label={t("admin.flows.moveDown", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => move(i, i + 1)}>
+                {t("admin.flows.down")}
               </Button>
               <Button aria-label={t("ask.removeApp", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => onChange({ ...values, steps: steps.toSpliced(i, 1) })}>
                 {t("ask.remove")}
@@ -74,7 +103,8 @@ export function StepsForm({ values, onChange, errors }: Props) {
           </fieldset>
         ))}
       {!values.autoApprove && (
-        <div>
+        <div className="stack tight">
+          <CheckField label={t("admin.flows.distinct")} hint={t("admin.flows.distinctHint")} value={values.distinctReviewers} onChange={(distinctReviewers) => onChange({ ...values, distinctReviewers })} />
           <Button onPress={() => onChange({ ...values, steps: [...steps, { name: "", reviewers: "REVIEWER_KIND_APP_APPROVERS", need: "STEP_NEED_ANY", userIds: [], groupIds: [], needCount: 0 }] })}>
             {t("admin.flows.addStep")}
           </Button>

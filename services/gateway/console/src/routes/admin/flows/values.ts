@@ -2,14 +2,19 @@ import type { Flow } from "@/api/client";
 import { maskOf } from "@/api/mask";
 
 /** What a form changes of a flow. */
-export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "audience" | "scope" | "autoApprove" | "steps" | "priority" | "enabled" | "onlyAudience" | "unmatchAction">> & {
+export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "audience" | "scope" | "autoApprove" | "steps" | "priority" | "enabled" | "onlyAudience" | "unmatchAction" | "condition" | "distinctReviewers" | "minJustificationLength" | "fields">> & {
   /** Empty means no limit. */
   maxDuration: string;
   /** Empty means at once. */
   unmatchAfter: string;
   /** Undefined: who may ask without a flow. */
   requesters: Flow["requesters"];
+  /** Undefined: access may be asked for at any time. */
+  weeklyHours: Flow["weeklyHours"];
 };
+
+/** About nothing yet. */
+const noScope: Flow["scope"] & object = { any: false, appIds: [], entitlementIds: [], categories: [], risks: [], bundleIds: [] };
 
 export function flowValues(flow?: Flow): FlowValues {
   return {
@@ -17,7 +22,7 @@ export function flowValues(flow?: Flow): FlowValues {
     trigger: flow?.trigger ?? "FLOW_TRIGGER_REQUEST",
     kinds: flow?.kinds ?? [],
     audience: flow?.audience ?? { everyone: true, groupIds: [], userIds: [] },
-    scope: flow?.scope ?? { any: false, appIds: [], entitlementIds: [] },
+    scope: flow?.scope ?? noScope,
     autoApprove: flow?.autoApprove ?? false,
     steps: flow?.steps ?? [{ name: "", reviewers: "REVIEWER_KIND_MANAGER", need: "STEP_NEED_ANY", userIds: [], groupIds: [], needCount: 0 }],
     priority: flow?.priority ?? 0,
@@ -27,6 +32,11 @@ export function flowValues(flow?: Flow): FlowValues {
     unmatchAction: flow?.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED",
     unmatchAfter: flow?.unmatchAfter ?? "",
     requesters: flow?.requesters ?? undefined,
+    condition: flow?.condition ?? "",
+    distinctReviewers: flow?.distinctReviewers ?? false,
+    minJustificationLength: flow?.minJustificationLength ?? 0,
+    fields: flow?.fields ?? [],
+    weeklyHours: flow?.weeklyHours ?? undefined,
   };
 }
 
@@ -43,10 +53,15 @@ export function fitting(values: FlowValues): FlowValues {
     requesters: join ? undefined : values.requesters?.everyone ? { ...values.requesters, groupIds: [], userIds: [] } : values.requesters,
     audience: values.audience.everyone ? { everyone: true, groupIds: [], userIds: [] } : values.audience,
     scope: join
-      ? { any: false, appIds: [], entitlementIds: values.scope.entitlementIds }
+      ? { ...noScope, entitlementIds: values.scope.entitlementIds }
       : values.scope.any
-        ? { any: true, appIds: [], entitlementIds: [] }
+        ? { ...noScope, any: true, risks: values.scope.risks }
         : values.scope,
+    condition: values.condition.trim(),
+    distinctReviewers: !values.autoApprove && values.distinctReviewers,
+    minJustificationLength: join ? 0 : values.minJustificationLength,
+    fields: join ? [] : values.fields.map((field) => ({ ...field, options: field.kind === "FLOW_FIELD_KIND_CHOICE" ? (field.options ?? []).map((o) => o.trim()).filter((o) => o !== "") : [] })),
+    weeklyHours: join ? undefined : values.weeklyHours,
     steps: values.autoApprove
       ? []
       : values.steps.map((step) => ({

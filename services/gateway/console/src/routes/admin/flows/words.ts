@@ -34,8 +34,9 @@ export function useFlowWords(flows: readonly Flow[]) {
       return list([...kinds, ...named]) || t("admin.flows.nobodyAsks");
     },
     scope: (f: Flow) => {
-      if (f.scope?.any) return t("admin.flows.anyApp");
-      return list([...(f.scope?.appIds ?? []).map((id) => t("admin.flows.allOf", { name: apps(id) ?? id })), ...(f.scope?.entitlementIds ?? []).map((id) => entitlements(id) ?? id)]);
+      const risks = f.scope?.risks?.length ? ` (${t("admin.flows.risks")}: ${f.scope.risks.map((r) => t(`risks.${r}`)).join(", ")})` : "";
+      if (f.scope?.any) return t("admin.flows.anyApp") + risks;
+      return list([...(f.scope?.categories ?? []).map((name) => t("admin.flows.category", { name })), ...(f.scope?.appIds ?? []).map((id) => t("admin.flows.allOf", { name: apps(id) ?? id })), ...(f.scope?.entitlementIds ?? []).map((id) => entitlements(id) ?? id)]) + risks;
     },
     steps: (f: Flow) => (f.autoApprove ? t("admin.flows.byItself") : t("admin.flows.approvedBy", { steps: (f.steps ?? []).map((s) => s.name).join(" → ") })),
   };
