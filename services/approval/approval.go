@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events), Clock: b.Clock, Log: log, Maintenance: maintenance, Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
+	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events, b.Clock.Now), Clock: b.Clock, Log: log, Maintenance: maintenance, Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Request: cfg.RequestAddr}, handlers, commands.CopiesChanged)
 	if err != nil {

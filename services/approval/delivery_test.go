@@ -530,7 +530,7 @@ func TestStorm(t *testing.T) {
 // says the same as they do.
 func (w *world) approvals(t *testing.T) []*store.Record {
 	t.Helper()
-	s := store.New(nil)
+	s := store.New(nil, time.Now)
 	var records []*store.Record
 	err := w.DB.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 		rows, err := tx.Query(ctx, `select request_id from approval`)

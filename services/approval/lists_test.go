@@ -10,7 +10,7 @@ import (
 
 func TestListsAreFilteredAndSorted(t *testing.T) {
 	t.Parallel()
-	filtertest.Comments(t, "../../proto", store.FlowList, store.TaskList)
+	filtertest.Comments(t, "../../proto", store.FlowList, store.TaskList, store.DelegationList)
 	w := start(t)
 	w.flow(t, func(f *approvalv1.FlowInput) {
 		f.Name, f.Priority = "First", 7

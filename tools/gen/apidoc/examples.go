@@ -49,4 +49,5 @@ var examples = map[string]string{
 	"gatehouse.request.v1.RequestService.GiveUpRequest":                    `{"reason": "The app is away for good"}`,
 	"gatehouse.approval.v1.WorkingTimeService.UpdateWorkingTime":           `{"timeZone": "Europe/Berlin", "days": [{"day": "WEEKDAY_MONDAY", "windows": [{"from": "08:00", "to": "12:00"}, {"from": "13:00", "to": "17:00"}]}], "holidays": ["2026-12-25"]}`,
 	"gatehouse.approval.v1.TaskService.RemindReviewers":                    `{"itemIds": ["01890000-0000-7000-8000-000000000001"]}`,
+	"gatehouse.approval.v1.DelegationService.CreateDelegation":              `{"delegateId": "grace@acme.example", "from": "2030-01-01T00:00:00Z", "until": "2030-01-15T00:00:00Z", "reason": "On holiday"}`,
 }

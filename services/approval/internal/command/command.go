@@ -51,6 +51,7 @@ func New(cfg Config) *Commands {
 	c.Due.Handle(matchUser, c.matchDue)
 	c.Due.Handle(flowWaited, c.waitedDue)
 	c.Due.Handle(approvalTime, c.timesDue)
+	c.Due.Handle(delegationTime, c.delegationsDue)
 	return c
 }
 

@@ -88,7 +88,7 @@ func (c *Commands) timeOf(ctx context.Context, tx *postgres.Tx, a loaded) error 
 	if len(steps) == 0 {
 		return nil
 	}
-	query := store.PeopleQuery{Admins: true, EnvironmentIDs: []string{a.EnvironmentID}, WorkingTimeOf: []string{a.EnvironmentID}}
+	query := store.PeopleQuery{Admins: true, EnvironmentIDs: []string{a.EnvironmentID}, WorkingTimeOf: []string{a.EnvironmentID}, Absences: true}
 	for _, s := range steps {
 		query.AppIDs = append(query.AppIDs, s.AppID)
 		for _, t := range a.OpenTasks(s) {

@@ -56,6 +56,7 @@ func (c *Commands) resolve(ctx context.Context, tx *postgres.Tx, people *lifecyc
 		if people.WorkingTime == nil {
 			named.WorkingTimeOf = append(named.WorkingTimeOf, s.EnvironmentID)
 		}
+		named.Absences = people.Absences == nil
 		switch spec := s.step.Spec; spec.Reviewers {
 		case lifecycle.Manager, lifecycle.ManagersManager:
 			// One who was read was read with all managers.

@@ -60,7 +60,7 @@ func (c *Commands) reassignTask(ctx context.Context, s scope.Scope, r Reassignme
 			return itemsError(items)
 		}
 		people := store.NewPeople()
-		q := store.PeopleQuery{UserIDs: []string{r.ToID, r.By.ID}, ManagersOf: []string{a.Beneficiary.ID}, WorkingTimeOf: []string{a.EnvironmentID}}
+		q := store.PeopleQuery{UserIDs: []string{r.ToID, r.By.ID}, ManagersOf: []string{a.Beneficiary.ID}, WorkingTimeOf: []string{a.EnvironmentID}, Absences: true}
 		for _, t := range tasks {
 			if step := a.StepOf(t); step != nil {
 				q.AppIDs, q.GroupIDs = append(q.AppIDs, step.AppID), append(q.GroupIDs, step.Spec.GroupIDs...)
@@ -113,6 +113,8 @@ func reassignError(err error, known bool) error {
 	case errors.Is(err, lifecycle.ErrNotConcerned):
 		return apierr.InvalidField("reviewer_id", "REVIEWER_NOT_CONCERNED",
 			"this user does not see the request: a task goes to the people of the app, to whom its step names, to the beneficiary's managers, or to admins")
+	case errors.Is(err, lifecycle.ErrAbsent):
+		return apierr.InvalidField("reviewer_id", "REVIEWER_ABSENT", "this user is absent, and has delegated what they decide")
 	case errors.Is(err, lifecycle.ErrHasTask):
 		return apierr.InvalidField("reviewer_id", "REVIEWER_ALREADY_ASKED", "this user has a task in this step already")
 	}

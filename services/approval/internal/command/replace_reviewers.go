@@ -53,7 +53,7 @@ func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requ
 	if err != nil {
 		return err
 	}
-	query := store.PeopleQuery{UserIDs: []string{rec.Beneficiary.ID}}
+	query := store.PeopleQuery{UserIDs: []string{rec.Beneficiary.ID}, WorkingTimeOf: []string{rec.EnvironmentID}, Absences: true}
 	for _, t := range rec.Tasks {
 		if t.State == lifecycle.TaskOpen {
 			query.AddEligibility(rec.Approval, t.ID)
@@ -68,8 +68,12 @@ func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requ
 	}
 	resumed := rec.Held
 	rec.Resume()
+	for _, h := range rec.HandOver(*people, newID, a.events.Time) {
+		rec.Schedule(rec.StepOf(h.To), []*lifecycle.Task{h.To}, *people, a.events.Time)
+		a.events.Reassigned(convert.SystemActor(), h.From, h.To, h.Reason)
+	}
 	removed := rec.RemoveReviewers(func(t *lifecycle.Task) bool {
-		_, known := people.Users[t.Reviewer.ID]
+		_, known := people.Users[t.PrincipalID()]
 		return !known || rec.Eligible(t, *people) // an unknown user has not left
 	}, a.events.Time)
 	// What was read of the reviewers does not include their managers.

@@ -281,7 +281,7 @@ func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) 
 		Reviewer: Person(t.Reviewer), State: enum.Value[approvalv1.TaskState](string(t.State)), Substitution: t.Substitution, Comment: t.Comment,
 		CreateTime: Time(t.CreateTime), DecideTime: Time(t.EndTime), Request: request,
 	}
-	out.LastRemindedTime = Time(t.RemindedTime)
+	out.LastRemindedTime, out.OnBehalfOf = Time(t.RemindedTime), Person(t.OnBehalfOf)
 	if s := a.StepOf(t); s != nil {
 		out.StepName, out.DecideByTime = s.Spec.Name, Time(s.DecideBy)
 		if t.State == lifecycle.TaskOpen {

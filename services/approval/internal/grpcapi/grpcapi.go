@@ -29,6 +29,7 @@ import (
 func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
 	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c, answers: answers})
 	approvalv1.RegisterTaskServiceServer(s, taskService{commands: c})
+	approvalv1.RegisterDelegationServiceServer(s, delegationService{commands: c, answers: answers})
 	approvalv1.RegisterWorkingTimeServiceServer(s, workingTimeService{commands: c})
 }
 

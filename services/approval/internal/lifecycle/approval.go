@@ -138,6 +138,10 @@ type Task struct {
 	RemindedTime time.Time
 	// Escalated says that the reviewer was asked because others had not decided in time.
 	Escalated bool
+	// OnBehalfOf is who is absent and has delegated it to the reviewer; no ID for nobody.
+	OnBehalfOf Person
+	// Despite says that the reviewer is absent, and was asked because nobody else is there.
+	Despite bool
 	// Unsaved says that the task is new or has changed since it was loaded.
 	Unsaved bool
 }
@@ -158,6 +162,8 @@ var (
 	ErrNotEligible = errors.New("no longer among those who decide")
 	// ErrExpired says that the end has passed that was asked for, or the time to decide.
 	ErrExpired = errors.New("the end that was asked for has passed")
+	// ErrAbsent says that the person has delegated what they decide.
+	ErrAbsent = errors.New("has delegated what they decide")
 	// ErrNobodyToRemind says that nobody has an open task.
 	ErrNobodyToRemind = errors.New("nobody has an open task")
 )
@@ -493,6 +499,9 @@ func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) 
 	if !a.CanDecide(to) {
 		return nil, nil, ErrCannotDecide
 	}
+	if _, absent := r.People.Absences[to.ID]; absent {
+		return nil, nil, ErrAbsent
+	}
 	s := a.StepOf(t)
 	if a.hasTask(s, to.ID) || a.decidedBefore(s)[to.ID] {
 		return nil, nil, ErrHasTask
@@ -554,10 +563,24 @@ func (p *People) above(u User, userID string) bool {
 
 // Eligible reports whether the reviewer of a task would be asked as things are now:
 // they can decide here, and the step names them, or they are one of those who stand
-// in. Somebody to whom the task was given must still see what it is about. p has
-// the reviewer with their groups, the beneficiary's managers, and the step's app.
+// in. Somebody to whom the task was given must still see what it is about. For who is
+// absent that is to hold of them, and their delegate decides. p has the reviewer and who
+// is absent with their groups, the beneficiary's managers, and the step's app.
 func (a *Approval) Eligible(t *Task, p People) bool {
-	u, known := p.Users[t.Reviewer.ID]
+	if !a.asked(t, p) || !a.CanDecide(p.Users[t.Reviewer.ID]) {
+		return false
+	}
+	to, _, reason := a.with(t, p)
+	if reason != "" {
+		return t.Despite
+	}
+	return to.ID == t.Reviewer.ID
+}
+
+// asked reports whether whose decision a task is would be asked as things are now, whoever
+// decides for them.
+func (a *Approval) asked(t *Task, p People) bool {
+	u, known := p.Users[t.principal().ID]
 	s := a.StepOf(t)
 	switch {
 	case !known || s == nil || !a.CanDecide(u):
@@ -696,7 +719,7 @@ func (a *Approval) addTasks(s *Step, reviewers []Reviewer, newID func() string, 
 		}
 		t := &Task{
 			ID: newID(), ItemID: s.ItemID, Position: s.Position, Reviewer: r.Person, State: TaskOpen,
-			Substitution: r.Substitution, CreateTime: now, Unsaved: true,
+			Substitution: r.Substitution, OnBehalfOf: r.OnBehalfOf, Despite: r.Despite, CreateTime: now, Unsaved: true,
 		}
 		a.Tasks = append(a.Tasks, t)
 		added = append(added, t)

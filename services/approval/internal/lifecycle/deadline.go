@@ -222,13 +222,13 @@ func (r *resolver) addAbove(u User) {
 		seen[id] = true
 		at = r.user(id)
 		reason := r.ineligible(at)
-		if reason == "" {
-			r.chosen[at.ID] = true
-			r.reviewers = append(r.reviewers, Reviewer{Person: at.Person, Substitution: strings.Join(r.reasons, "; ")})
+		if reason == "" && r.choose(at, strings.Join(r.reasons, "; ")) {
 			return
 		}
 		if len(r.reasons) < maxReasons {
-			r.reasons = append(r.reasons, reason)
+			if reason != "" {
+				r.reasons = append(r.reasons, reason)
+			}
 			if !seen[at.ManagerID] {
 				r.substitute(r.name(at) + "'s manager")
 			}

@@ -97,6 +97,8 @@ type People struct {
 	// Admins are admins and IT admins, those of environments and those of the
 	// organization, who come last.
 	Admins []User
+	// Absences are those of users who have delegated what they decide, at present.
+	Absences map[string]Absence
 	// WorkingTime is the moment at which some working time has passed since another, in an
 	// environment or the organization. Nil if it was not read: then nothing is due.
 	WorkingTime func(environmentID string, since time.Time, d time.Duration) time.Time
@@ -106,6 +108,10 @@ type People struct {
 type Reviewer struct {
 	Person
 	Substitution string
+	// OnBehalfOf is who is absent and has delegated to them; no ID for nobody.
+	OnBehalfOf Person
+	// Despite says that they are absent, and asked because nobody else is there.
+	Despite bool
 }
 
 // Resolution is who decides a step. No reviewers means that nobody can.
@@ -167,6 +173,9 @@ func Resolve(spec StepSpec, request Request, it Item, p People, approvedBy, befo
 	if len(r.reviewers) < wanted {
 		r.substitute("Gatehouse's admins")
 		r.add(r.adminsOf(""), "there are no admins")
+	}
+	if len(r.reviewers) == 0 && len(p.Absences) > 0 {
+		r.despite(it)
 	}
 	out := Resolution{Reviewers: r.reviewers, Needed: max(1, min(wanted, len(r.reviewers))), TooFew: len(r.reviewers) < wanted}
 	if len(r.reviewers) == 0 {
@@ -235,17 +244,22 @@ func (r *resolver) add(ids []string, none string) (could int) {
 	}
 	slices.SortFunc(users, func(a, b User) int { return compareNames(a.Person, b.Person) })
 	substitution := strings.Join(r.reasons, "; ")
+	var absent []User // who is there comes first: no delegate takes a place of their own
 	for _, u := range users {
 		reason := r.ineligible(u)
-		if reason == "" {
-			r.chosen[u.ID] = true
-			r.reviewers = append(r.reviewers, Reviewer{Person: u.Person, Substitution: substitution})
+		if _, away := r.people.Absences[u.ID]; reason == "" && away {
+			absent = append(absent, u)
+		} else if reason == "" {
+			r.choose(u, substitution)
 		} else if len(r.reasons) < maxReasons {
 			r.reasons = append(r.reasons, reason)
 		}
 		if u.canDecideIn(r.request.EnvironmentID) && !r.approvedBy[u.ID] {
 			could++
 		}
+	}
+	for _, u := range absent {
+		r.choose(u, substitution)
 	}
 	if len(users) == 0 && len(r.reviewers) == 0 {
 		r.reasons = append(r.reasons, none)
@@ -282,13 +296,13 @@ func (r *resolver) addManager(above bool) {
 		seen[id] = true
 		at = r.user(id)
 		reason := r.ineligible(at)
-		if reason == "" {
-			r.chosen[at.ID] = true
-			r.reviewers = append(r.reviewers, Reviewer{Person: at.Person, Substitution: strings.Join(r.reasons, "; ")})
+		if reason == "" && r.choose(at, strings.Join(r.reasons, "; ")) {
 			return
 		}
 		if len(r.reasons) < maxReasons {
-			r.reasons = append(r.reasons, reason)
+			if reason != "" {
+				r.reasons = append(r.reasons, reason)
+			}
 			if at.ManagerID != "" && !seen[at.ManagerID] {
 				r.substitute(r.name(at) + "'s manager")
 			}

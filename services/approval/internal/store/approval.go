@@ -19,11 +19,12 @@ import (
 // Store reads and writes. It may be used by any number of goroutines.
 type Store struct {
 	events *outbox.Writer
+	now    func() time.Time
 	flows  flowCache
 }
 
-// New makes a store that emits events by way of events.
-func New(events *outbox.Writer) *Store { return &Store{events: events} }
+// New makes a store that emits events by way of events, and has the time from now.
+func New(events *outbox.Writer, now func() time.Time) *Store { return &Store{events: events, now: now} }
 
 // ErrExists says that another transaction has saved the same new approval a
 // moment ago.

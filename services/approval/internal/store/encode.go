@@ -76,6 +76,8 @@ const (
 	taskRemindTime   protowire.Number = 20
 	taskRemindedTime protowire.Number = 21
 	taskEscalated    protowire.Number = 22
+	taskOnBehalfOf   protowire.Number = 23
+	taskDespite      protowire.Number = 24
 )
 
 // encode gives the column data of a record.
@@ -143,6 +145,8 @@ func encode(r *Record) ([]byte, error) {
 			e.time(taskRemindTime, t.RemindTime)
 			e.time(taskRemindedTime, t.RemindedTime)
 			e.boolean(taskEscalated, t.Escalated)
+			e.person(taskOnBehalfOf, t.OnBehalfOf)
+			e.boolean(taskDespite, t.Despite)
 		})
 	}
 	if e.err != nil {
@@ -290,6 +294,10 @@ func decodeTask(data []byte) (*lifecycle.Task, error) {
 			t.RemindedTime = v.time()
 		case taskEscalated:
 			t.Escalated = v.boolean()
+		case taskOnBehalfOf:
+			t.OnBehalfOf, err = v.person()
+		case taskDespite:
+			t.Despite = v.boolean()
 		}
 		return err
 	})

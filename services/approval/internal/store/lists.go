@@ -32,6 +32,14 @@ var (
 		filter.ID("request.requester.userId", "t.requester_id").Null(),
 		filter.ID("request.beneficiary.userId", "t.beneficiary_id"),
 	)
+	// DelegationList is of [Store.Delegations].
+	DelegationList = filter.New("gatehouse.approval.v1.ListDelegations", "createTime desc", filter.ID("id", "d.id"),
+		filter.ID("delegator.userId", "d.delegator_id"),
+		filter.ID("delegate.userId", "d.delegate_id"),
+		filter.Time("from", "d.from_time").Sort(),
+		filter.Time("until", "d.until_time").Sort(),
+		filter.Time("createTime", "d.create_time").Sort(),
+	)
 )
 
 // shownIDs are the ids at a path of a flow's content that row-level security shows of a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,8 @@ type PeopleQuery struct {
 	// WorkingTimeOf are the environments, or an empty id for the organization, of which it
 	// is read when people work.
 	WorkingTimeOf []string
+	// Absences says that it is read who has delegated at present, with the delegates.
+	Absences bool
 }
 
 // AddEligibility adds whom [lifecycle.Approval.Eligible] asks for of a task, and the
@@ -40,9 +43,10 @@ func (q *PeopleQuery) AddEligibility(a *lifecycle.Approval, taskID string) {
 	if s == nil {
 		return
 	}
-	q.UserIDs, q.AppIDs = append(q.UserIDs, t.Reviewer.ID, a.Beneficiary.ID), append(q.AppIDs, s.AppID)
+	q.UserIDs, q.AppIDs = append(q.UserIDs, t.Reviewer.ID, t.PrincipalID(), a.Beneficiary.ID), append(q.AppIDs, s.AppID)
+	q.Absences = true
 	if len(s.Spec.GroupIDs) > 0 {
-		q.GroupsOf = append(q.GroupsOf, t.Reviewer.ID)
+		q.GroupsOf = append(q.GroupsOf, t.PrincipalID())
 	}
 	if t.Escalated {
 		for _, o := range a.TasksOf(s) {
@@ -98,6 +102,10 @@ from unnest($2::uuid[]) e (id) cross join lateral (
     select u.id, u.display_name, u.email, u.manager_id, u.role_environment_id, u.state, u.role, u.kind from user_copy u
     where u.organization_id = $1 and u.role_environment_id = e.id and u.role in ('admin', 'it_admin') and u.state = 'active'
     order by u.id limit 100) u`
+	selectAbsences = `
+select d.delegator_id, d.until_time, ` + userFields + `
+from delegation d join user_copy u on u.id = d.delegate_id
+where d.organization_id = $1 and d.end_time is null and d.from_time <= $2 and d.until_time > $2`
 	selectGroups = `
 select m.user_id, m.group_id from group_member_copy m where m.user_id = any ($1) and not m.removed`
 )
@@ -162,6 +170,9 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 			return err
 		})
 	}
+	if q.Absences {
+		s.queueAbsences(b, people, organizationID)
+	}
 	if len(q.WorkingTimeOf) > 0 {
 		queueWorkingTime(b, people, organizationID, q.WorkingTimeOf)
 	}
@@ -223,6 +234,24 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 				u.EnvironmentID = environmentID(environment)
 				people.Users[u.ID] = u
 			}
+			return nil
+		})
+		return err
+	})
+}
+
+// queueAbsences reads who has delegated at present, with the delegates.
+func (s *Store) queueAbsences(b *pgx.Batch, people *lifecycle.People, organizationID uuid.UUID) {
+	people.Absences = make(map[string]lifecycle.Absence)
+	b.Queue(selectAbsences, organizationID, s.now()).Query(func(rows pgx.Rows) error {
+		var delegator string
+		var until time.Time
+		var u lifecycle.User
+		var environment uuid.UUID
+		_, err := pgx.ForEachRow(rows, append([]any{&delegator, &until}, userTargets(&u, &environment)...), func() error {
+			u.EnvironmentID = environmentID(environment)
+			people.Users[u.ID] = u
+			people.Absences[delegator] = lifecycle.Absence{DelegateID: u.ID, Until: until}
 			return nil
 		})
 		return err

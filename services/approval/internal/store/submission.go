@@ -167,6 +167,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	b.Queue(selectGroups, unique(parties)).Query(collectGroups(groups))
 	queueApps(b, people, unique(apps))
 	queueWorkingTime(b, people, organizationID, environments)
+	s.queueAbsences(b, people, organizationID)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("load submitted requests: %w", err)
 	}

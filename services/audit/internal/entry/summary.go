@@ -318,7 +318,7 @@ func approvalSummaries(w summaries) {
 		return step(name) + " opened: " + list(asked) + " asked to decide" + colon(instead)
 	}
 	approved := func(t *approvalv1.Task) string {
-		return person(t.GetReviewer()) + " " + enum.Word(t.GetState()) + " at " + lower(step(t.GetStepName()))
+		return person(t.GetReviewer()) + behalf(t) + " " + enum.Word(t.GetState()) + " at " + lower(step(t.GetStepName()))
 	}
 	on(w, func(m *eventv1.ApprovalRequested) string { return opened(m.GetStepName(), m.GetTasks()) })
 	on(w, func(m *eventv1.ApprovalDecided) string {
@@ -343,10 +343,22 @@ func approvalSummaries(w summaries) {
 		if m.GetReviewer() == nil {
 			return "The request was denied" + colon(m.GetReason())
 		}
-		return person(m.GetReviewer()) + " denied " + itemOf(m.GetTask()) + " at " + lower(step(m.GetStepName())) + colon(m.GetReason())
+		return person(m.GetReviewer()) + behalf(m.GetTask()) + " denied " + itemOf(m.GetTask()) + " at " + lower(step(m.GetStepName())) + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.ApprovalCancelled) string {
 		return "What was not decided yet ended, as the request was cancelled" + colon(m.GetReason())
+	})
+	on(w, func(m *eventv1.DelegationCreated) string {
+		d := m.GetDelegation()
+		return "What " + person(d.GetDelegator()) + " decides is delegated to " + person(d.GetDelegate()) + " from " + strings.TrimPrefix(until(d.GetFrom()), " until ") + until(d.GetUntil()) + colon(d.GetReason())
+	})
+	on(w, func(m *eventv1.DelegationEnded) string {
+		d := m.GetDelegation()
+		s := "What " + person(d.GetDelegator()) + " decides is not delegated to " + person(d.GetDelegate()) + " any more"
+		if d.GetEndedBy() == nil {
+			s += ": its end came"
+		}
+		return s
 	})
 	on(w, func(m *eventv1.TaskReminded) string { return "Reminded to decide: " + reviewers(m.GetTasks()) })
 	on(w, func(m *eventv1.ApprovalEscalated) string {
@@ -363,6 +375,14 @@ func approvalSummaries(w summaries) {
 		}
 		return s + " was given to " + person(m.GetTo().GetReviewer()) + colon(m.GetReason())
 	})
+}
+
+// behalf says for whom a reviewer decides, if not for themselves.
+func behalf(t *approvalv1.Task) string {
+	if t.GetOnBehalfOf() == nil {
+		return ""
+	}
+	return " on behalf of " + person(t.GetOnBehalfOf())
 }
 
 // reviewers names those of tasks.

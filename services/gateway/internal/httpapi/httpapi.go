@@ -125,6 +125,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 		{b.Request, with(requestv1.NewConversationServiceClient, requestv1.RegisterConversationServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewFlowServiceClient, approvalv1.RegisterFlowServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewTaskServiceClient, approvalv1.RegisterTaskServiceHandlerClient)},
+		{b.Approval, with(approvalv1.NewDelegationServiceClient, approvalv1.RegisterDelegationServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewWorkingTimeServiceClient, approvalv1.RegisterWorkingTimeServiceHandlerClient)},
 		{b.Provisioning, with(provisioningv1.NewIntegrationServiceClient, provisioningv1.RegisterIntegrationServiceHandlerClient)},
 		{b.Provisioning, with(provisioningv1.NewGrantServiceClient, provisioningv1.RegisterGrantServiceHandlerClient)},

@@ -17,6 +17,7 @@ const (
 	checklists        Collection = "checklists"
 	checklistSettings Collection = "checklistSettings"
 	conversations     Collection = "conversations"
+	delegations       Collection = "delegations"
 	environments      Collection = "environments"
 	flows             Collection = "flows"
 	grants            Collection = "grants"
@@ -37,7 +38,7 @@ const (
 
 // all are the collections, in the order of their bits.
 var all = []Collection{
-	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, conversations, environments, flows, grants, groups, identityProviders,
+	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, conversations, delegations, environments, flows, grants, groups, identityProviders,
 	integrations, me, organization, parkedEvents, requests, sessions, sources, tasks, users, workItems, workingTime,
 }
 
@@ -58,7 +59,7 @@ var everything = setOf(all...)
 // personal are the collections of which members see what is theirs, and outside those of
 // which external people do; the others are for roles that see all of a scope.
 var (
-	personal = setOf(accounts, apiTokens, apps, conversations, grants, groups, me, organization, requests, sessions, tasks, users, workItems)
+	personal = setOf(accounts, apiTokens, apps, conversations, delegations, grants, groups, me, organization, requests, sessions, tasks, users, workItems)
 	outside  = personal &^ setOf(groups, users, workItems)
 )
 
@@ -91,6 +92,7 @@ var changes = map[string]change{
 	"checklist_settings": {own: setOf(checklistSettings)},
 	"comment":            {own: setOf(requests)},
 	"conversation":       {own: setOf(conversations)},
+	"delegation":         {own: setOf(delegations, tasks)},
 	"entitlement":        {own: setOf(apps)},
 	"environment":        {own: setOf(environments)},
 	"flow":               {own: setOf(flows)},

@@ -228,7 +228,11 @@ func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
 
 // decision is the text of what a reviewer decided.
 func decision(t *approvalv1.Task) string {
-	text := t.GetReviewer().GetDisplayName() + " " + enum.Word(t.GetState()) + " step " + t.GetStepName()
+	text := t.GetReviewer().GetDisplayName()
+	if t.GetOnBehalfOf() != nil {
+		text += " on behalf of " + t.GetOnBehalfOf().GetDisplayName()
+	}
+	text += " " + enum.Word(t.GetState()) + " step " + t.GetStepName()
 	if t.GetComment() != "" {
 		text += ": " + t.GetComment()
 	}
@@ -285,6 +289,9 @@ func (e *reader) denied(m *eventv1.ApprovalDenied) {
 	by, text := m.GetReviewer(), "Denied: "
 	if by != nil {
 		text = by.GetDisplayName() + " denied: "
+		if of := m.GetTask().GetOnBehalfOf(); of != nil {
+			text = by.GetDisplayName() + " on behalf of " + of.GetDisplayName() + " denied: "
+		}
 	}
 	e.about(m.GetRequestId(), text+m.GetReason())
 	closing := store.Closing{Reason: m.GetReason(), By: e.person(by)}

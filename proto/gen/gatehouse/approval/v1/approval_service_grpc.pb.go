@@ -681,7 +681,8 @@ type TaskServiceClient interface {
 	// about: the owner, admins and approvers of the app, who was asked about the app
 	// before, whom the step names, the beneficiary's managers, and admins. Else
 	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
-	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
+	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED, REVIEWER_ABSENT if they have
+	// delegated what they decide.
 	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(ctx context.Context, in *ReassignTaskRequest, opts ...grpc.CallOption) (*ReassignTaskResponse, error)
 	// RemindReviewers reminds all who have an open task of a request, or of the items of it
@@ -780,7 +781,8 @@ type TaskServiceServer interface {
 	// about: the owner, admins and approvers of the app, who was asked about the app
 	// before, whom the step names, the beneficiary's managers, and admins. Else
 	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
-	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
+	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED, REVIEWER_ABSENT if they have
+	// delegated what they decide.
 	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error)
 	// RemindReviewers reminds all who have an open task of a request, or of the items of it

@@ -492,10 +492,7 @@ type ApprovalRequested struct {
 	// Version of the flow.
 	FlowVersion int32 `protobuf:"varint,8,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
 	// Set if nobody can decide yet.
-	Vacancy *v11.Vacancy `protobuf:"bytes,9,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
-	// The steps of the item as they stand now, from the first: how many approvals each needs.
-	// Unset before there was such a field.
-	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
+	Vacancy       *v11.Vacancy `protobuf:"bytes,9,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,13 +590,6 @@ func (x *ApprovalRequested) GetVacancy() *v11.Vacancy {
 	return nil
 }
 
-func (x *ApprovalRequested) GetPlannedSteps() []*PlannedStep {
-	if x != nil {
-		return x.PlannedSteps
-	}
-	return nil
-}
-
 // ApprovalDecided is emitted when a reviewer decided and the approval goes on.
 // A decision that ends the approval is in ApprovalGranted or ApprovalDenied.
 type ApprovalDecided struct {
@@ -618,10 +608,7 @@ type ApprovalDecided struct {
 	// A step with very many reviewers goes on in ApprovalRequested.
 	NextTasks []*v1.Task `protobuf:"bytes,6,rep,name=next_tasks,json=nextTasks,proto3" json:"next_tasks,omitempty"`
 	// Set if nobody can decide that step yet.
-	NextVacancy *v11.Vacancy `protobuf:"bytes,7,opt,name=next_vacancy,json=nextVacancy,proto3" json:"next_vacancy,omitempty"`
-	// The steps of the item as they stand now, from the first: how many approvals each needs.
-	// Unset before there was such a field.
-	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
+	NextVacancy   *v11.Vacancy `protobuf:"bytes,7,opt,name=next_vacancy,json=nextVacancy,proto3" json:"next_vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -701,13 +688,6 @@ func (x *ApprovalDecided) GetNextTasks() []*v1.Task {
 func (x *ApprovalDecided) GetNextVacancy() *v11.Vacancy {
 	if x != nil {
 		return x.NextVacancy
-	}
-	return nil
-}
-
-func (x *ApprovalDecided) GetPlannedSteps() []*PlannedStep {
-	if x != nil {
-		return x.PlannedSteps
 	}
 	return nil
 }
@@ -998,10 +978,7 @@ type TaskReassigned struct {
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Set if nobody can decide the step any more; not while nobody is asked because
 	// the beneficiary is not active.
-	Vacancy *v11.Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
-	// The steps of the item as they stand now, from the first: how many approvals each needs.
-	// Unset before there was such a field.
-	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
+	Vacancy       *v11.Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,61 +1048,6 @@ func (x *TaskReassigned) GetVacancy() *v11.Vacancy {
 	return nil
 }
 
-func (x *TaskReassigned) GetPlannedSteps() []*PlannedStep {
-	if x != nil {
-		return x.PlannedSteps
-	}
-	return nil
-}
-
-// PlannedStep is a step of an item's approval: one that has ended, one that is open, or one
-// that is still to come.
-type PlannedStep struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many must approve it. Of a step that is still to come: how many it asks for at
-	// least, 1 where it asks for all of those who are found then.
-	NeededApprovals int32 `protobuf:"varint,1,opt,name=needed_approvals,json=neededApprovals,proto3" json:"needed_approvals,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *PlannedStep) Reset() {
-	*x = PlannedStep{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PlannedStep) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PlannedStep) ProtoMessage() {}
-
-func (x *PlannedStep) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PlannedStep.ProtoReflect.Descriptor instead.
-func (*PlannedStep) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *PlannedStep) GetNeededApprovals() int32 {
-	if x != nil {
-		return x.NeededApprovals
-	}
-	return 0
-}
-
 // WorkingTimeUpdated is emitted when the working time of an environment or of the
 // organization was changed.
 type WorkingTimeUpdated struct {
@@ -1142,7 +1064,7 @@ type WorkingTimeUpdated struct {
 
 func (x *WorkingTimeUpdated) Reset() {
 	*x = WorkingTimeUpdated{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1076,7 @@ func (x *WorkingTimeUpdated) String() string {
 func (*WorkingTimeUpdated) ProtoMessage() {}
 
 func (x *WorkingTimeUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1089,7 @@ func (x *WorkingTimeUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkingTimeUpdated.ProtoReflect.Descriptor instead.
 func (*WorkingTimeUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WorkingTimeUpdated) GetContext() *Context {
@@ -1208,7 +1130,7 @@ type TaskReminded struct {
 
 func (x *TaskReminded) Reset() {
 	*x = TaskReminded{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1142,7 @@ func (x *TaskReminded) String() string {
 func (*TaskReminded) ProtoMessage() {}
 
 func (x *TaskReminded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1155,7 @@ func (x *TaskReminded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReminded.ProtoReflect.Descriptor instead.
 func (*TaskReminded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TaskReminded) GetContext() *Context {
@@ -1282,7 +1204,7 @@ type ApprovalEscalated struct {
 
 func (x *ApprovalEscalated) Reset() {
 	*x = ApprovalEscalated{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1216,7 @@ func (x *ApprovalEscalated) String() string {
 func (*ApprovalEscalated) ProtoMessage() {}
 
 func (x *ApprovalEscalated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1229,7 @@ func (x *ApprovalEscalated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalEscalated.ProtoReflect.Descriptor instead.
 func (*ApprovalEscalated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApprovalEscalated) GetContext() *Context {
@@ -1359,11 +1281,122 @@ func (x *ApprovalEscalated) GetReason() string {
 	return ""
 }
 
+// DelegationCreated is emitted when a delegation was made.
+// Nothing is said when it begins: from says when.
+type DelegationCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The delegation.
+	Delegation    *v1.Delegation `protobuf:"bytes,2,opt,name=delegation,proto3" json:"delegation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegationCreated) Reset() {
+	*x = DelegationCreated{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegationCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegationCreated) ProtoMessage() {}
+
+func (x *DelegationCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegationCreated.ProtoReflect.Descriptor instead.
+func (*DelegationCreated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DelegationCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DelegationCreated) GetDelegation() *v1.Delegation {
+	if x != nil {
+		return x.Delegation
+	}
+	return nil
+}
+
+// DelegationEnded is emitted when a delegation ended: by somebody, or because its time came.
+type DelegationEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The delegation.
+	Delegation    *v1.Delegation `protobuf:"bytes,2,opt,name=delegation,proto3" json:"delegation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegationEnded) Reset() {
+	*x = DelegationEnded{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegationEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegationEnded) ProtoMessage() {}
+
+func (x *DelegationEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegationEnded.ProtoReflect.Descriptor instead.
+func (*DelegationEnded) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DelegationEnded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DelegationEnded) GetDelegation() *v1.Delegation {
+	if x != nil {
+		return x.Delegation
+	}
+	return nil
+}
+
 var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a0gatehouse/approval/v1/working_time_service.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x01\n" +
+	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a.gatehouse/approval/v1/delegation_service.proto\x1a0gatehouse/approval/v1/working_time_service.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x01\n" +
 	"\vFlowCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
@@ -1405,7 +1438,7 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\vmatch_count\x18\a \x01(\x05R\n" +
 	"matchCount\x12<\n" +
 	"\x06action\x18\b \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\x06action:#\xc2\xc1\x18\x1f\n" +
-	"\x04flow\x12\tunmatched\x18\x01\"\bapproval(\x01\"\xc8\x03\n" +
+	"\x04flow\x12\tunmatched\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -1416,9 +1449,8 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x17\n" +
 	"\aflow_id\x18\a \x01(\tR\x06flowId\x12!\n" +
 	"\fflow_version\x18\b \x01(\x05R\vflowVersion\x127\n" +
-	"\avacancy\x18\t \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x12D\n" +
-	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:%\xc2\xc1\x18!\n" +
-	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\xca\x03\n" +
+	"\avacancy\x18\t \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\x84\x03\n" +
 	"\x0fApprovalDecided\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12#\n" +
@@ -1427,8 +1459,7 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x0enext_step_name\x18\x05 \x01(\tR\fnextStepName\x12:\n" +
 	"\n" +
 	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks\x12@\n" +
-	"\fnext_vacancy\x18\a \x01(\v2\x1d.gatehouse.request.v1.VacancyR\vnextVacancy\x12D\n" +
-	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:#\xc2\xc1\x18\x1f\n" +
+	"\fnext_vacancy\x18\a \x01(\v2\x1d.gatehouse.request.v1.VacancyR\vnextVacancy:#\xc2\xc1\x18\x1f\n" +
 	"\bapproval\x12\adecided\x18\x01\"\bapproval\"\xb3\x02\n" +
 	"\x0fApprovalGranted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
@@ -1454,18 +1485,15 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\aexpired\x18\x04 \x01(\bR\aexpired\x12\x19\n" +
 	"\bitem_ids\x18\x05 \x03(\tR\aitemIds:'\xc2\xc1\x18#\n" +
-	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\xe0\x02\n" +
+	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\x9a\x02\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04from\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04from\x12+\n" +
 	"\x02to\x18\x03 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x02to\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x127\n" +
-	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x12D\n" +
-	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:\"\xc2\xc1\x18\x1e\n" +
+	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:\"\xc2\xc1\x18\x1e\n" +
 	"\x04task\x12\n" +
-	"reassigned\x18\x01\"\bapproval\"8\n" +
-	"\vPlannedStep\x12)\n" +
-	"\x10needed_approvals\x18\x01 \x01(\x05R\x0fneededApprovals\"\xe6\x01\n" +
+	"reassigned\x18\x01\"\bapproval\"\xe6\x01\n" +
 	"\x12WorkingTimeUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12E\n" +
 	"\fworking_time\x18\x02 \x01(\v2\".gatehouse.approval.v1.WorkingTimeR\vworkingTime\x12)\n" +
@@ -1486,7 +1514,21 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x121\n" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason:%\xc2\xc1\x18!\n" +
-	"\bapproval\x12\tescalated\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\bapproval\x12\tescalated\x18\x01\"\bapproval\"\xb6\x01\n" +
+	"\x11DelegationCreated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12A\n" +
+	"\n" +
+	"delegation\x18\x02 \x01(\v2!.gatehouse.approval.v1.DelegationR\n" +
+	"delegation:'\xc2\xc1\x18#\n" +
+	"\n" +
+	"delegation\x12\acreated\x18\x01\"\bapproval(\x01\"\xb2\x01\n" +
+	"\x0fDelegationEnded\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12A\n" +
+	"\n" +
+	"delegation\x18\x02 \x01(\v2!.gatehouse.approval.v1.DelegationR\n" +
+	"delegation:%\xc2\xc1\x18!\n" +
+	"\n" +
+	"delegation\x12\x05ended\x18\x01\"\bapproval(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_approval_proto_rawDescOnce sync.Once
@@ -1500,7 +1542,7 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
@@ -1513,67 +1555,70 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*ApprovalDenied)(nil),      // 8: gatehouse.event.v1.ApprovalDenied
 	(*ApprovalCancelled)(nil),   // 9: gatehouse.event.v1.ApprovalCancelled
 	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
-	(*PlannedStep)(nil),         // 11: gatehouse.event.v1.PlannedStep
-	(*WorkingTimeUpdated)(nil),  // 12: gatehouse.event.v1.WorkingTimeUpdated
-	(*TaskReminded)(nil),        // 13: gatehouse.event.v1.TaskReminded
-	(*ApprovalEscalated)(nil),   // 14: gatehouse.event.v1.ApprovalEscalated
-	(*Context)(nil),             // 15: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 16: gatehouse.approval.v1.Flow
-	(v1.FlowRequests)(0),        // 17: gatehouse.approval.v1.FlowRequests
-	(v1.FlowMatches)(0),         // 18: gatehouse.approval.v1.FlowMatches
-	(*durationpb.Duration)(nil), // 19: google.protobuf.Duration
-	(v1.UnmatchAction)(0),       // 20: gatehouse.approval.v1.UnmatchAction
-	(*v1.Task)(nil),             // 21: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 22: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 23: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 24: gatehouse.identity.v1.Person
-	(*v1.WorkingTime)(nil),      // 25: gatehouse.approval.v1.WorkingTime
+	(*WorkingTimeUpdated)(nil),  // 11: gatehouse.event.v1.WorkingTimeUpdated
+	(*TaskReminded)(nil),        // 12: gatehouse.event.v1.TaskReminded
+	(*ApprovalEscalated)(nil),   // 13: gatehouse.event.v1.ApprovalEscalated
+	(*DelegationCreated)(nil),   // 14: gatehouse.event.v1.DelegationCreated
+	(*DelegationEnded)(nil),     // 15: gatehouse.event.v1.DelegationEnded
+	(*Context)(nil),             // 16: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 17: gatehouse.approval.v1.Flow
+	(v1.FlowRequests)(0),        // 18: gatehouse.approval.v1.FlowRequests
+	(v1.FlowMatches)(0),         // 19: gatehouse.approval.v1.FlowMatches
+	(*durationpb.Duration)(nil), // 20: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 21: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 22: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 23: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 24: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 25: gatehouse.identity.v1.Person
+	(*v1.WorkingTime)(nil),      // 26: gatehouse.approval.v1.WorkingTime
+	(*v1.Delegation)(nil),       // 27: gatehouse.approval.v1.Delegation
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	15, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	16, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	15, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	16, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	15, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
-	16, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	17, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	18, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	15, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	19, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	15, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
-	20, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
-	15, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	21, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	22, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 15: gatehouse.event.v1.ApprovalRequested.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
-	15, // 16: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	21, // 17: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	21, // 18: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	22, // 19: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 20: gatehouse.event.v1.ApprovalDecided.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
-	15, // 21: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	23, // 22: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	21, // 23: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	15, // 24: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	24, // 25: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	21, // 26: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	15, // 27: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	15, // 28: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	21, // 29: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	21, // 30: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	22, // 31: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 32: gatehouse.event.v1.TaskReassigned.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
-	15, // 33: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
-	25, // 34: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
-	15, // 35: gatehouse.event.v1.TaskReminded.context:type_name -> gatehouse.event.v1.Context
-	21, // 36: gatehouse.event.v1.TaskReminded.tasks:type_name -> gatehouse.approval.v1.Task
-	15, // 37: gatehouse.event.v1.ApprovalEscalated.context:type_name -> gatehouse.event.v1.Context
-	21, // 38: gatehouse.event.v1.ApprovalEscalated.tasks:type_name -> gatehouse.approval.v1.Task
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	16, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	17, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	16, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	17, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	16, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	17, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	18, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	19, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	16, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	20, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	16, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	21, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	16, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	22, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	23, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	16, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	22, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	22, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	23, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	16, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	24, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	22, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	16, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	25, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	22, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	16, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	16, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	22, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	22, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	23, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	16, // 30: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
+	26, // 31: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
+	16, // 32: gatehouse.event.v1.TaskReminded.context:type_name -> gatehouse.event.v1.Context
+	22, // 33: gatehouse.event.v1.TaskReminded.tasks:type_name -> gatehouse.approval.v1.Task
+	16, // 34: gatehouse.event.v1.ApprovalEscalated.context:type_name -> gatehouse.event.v1.Context
+	22, // 35: gatehouse.event.v1.ApprovalEscalated.tasks:type_name -> gatehouse.approval.v1.Task
+	16, // 36: gatehouse.event.v1.DelegationCreated.context:type_name -> gatehouse.event.v1.Context
+	27, // 37: gatehouse.event.v1.DelegationCreated.delegation:type_name -> gatehouse.approval.v1.Delegation
+	16, // 38: gatehouse.event.v1.DelegationEnded.context:type_name -> gatehouse.event.v1.Context
+	27, // 39: gatehouse.event.v1.DelegationEnded.delegation:type_name -> gatehouse.approval.v1.Delegation
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -1589,7 +1634,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
