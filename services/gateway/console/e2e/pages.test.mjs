@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
 
-const portal = ["/", "/catalog", "/ask", "/requests", "/requests?closed=true", "/tasks", "/tasks/work", "/tasks/open", "/team", "/questions", "/questions?answer=true", "/access", "/components", "/nothing-here"];
-const admin = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/environments", "/sources", "/identity-providers", "/organization", "/tokens", "/audit", "/parked-events"].map((page) => "/admin" + page);
+const portal = ["/", "/catalog", "/ask", "/requests", "/requests?closed=true", "/tasks", "/tasks/work", "/tasks/open", "/team", "/questions", "/questions?answer=true", "/delegations", "/access", "/components", "/nothing-here"];
+const admin = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/environments", "/sources", "/identity-providers", "/organization", "/working-time", "/tokens", "/audit", "/parked-events"].map((page) => "/admin" + page);
 
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [1280, 360]) {

@@ -76,6 +76,13 @@ const question = createRoute({
   component: lazyRouteComponent(() => import("@/routes/questions/Question"), "Question"),
 });
 
+const delegations = createRoute({
+  getParentRoute: () => shell,
+  path: "/delegations",
+  validateSearch: (search): { all?: true } => (search.all ? { all: true } : {}),
+  component: lazyRouteComponent(() => import("@/routes/delegations/Delegations"), "Delegations"),
+});
+
 const access = createRoute({
   getParentRoute: () => shell,
   path: "/access",
@@ -287,6 +294,12 @@ const adminOrganization = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/organization/Organization"), "Organization"),
 });
 
+const adminWorkingTime = createRoute({
+  getParentRoute: () => admin,
+  path: "/working-time",
+  component: lazyRouteComponent(() => import("@/routes/admin/working-time/WorkingTime"), "WorkingTime"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -305,6 +318,7 @@ const tree = root.addChildren([
     requests,
     request,
     access,
+    delegations,
     tasks,
     tickets,
     team,
@@ -334,6 +348,7 @@ const tree = root.addChildren([
       adminParkedEvents,
       adminIdentityProviders,
       adminOrganization,
+      adminWorkingTime,
     ]),
     components,
   ]),

@@ -55,6 +55,15 @@ export function FindApp({ except = [], ...props }: Props & { except?: readonly s
   return <Find {...props} items={items} words={words} onWords={setWords} />;
 }
 
+/** Finds a time zone. */
+export function FindZone(props: Props) {
+  const [words, setWords] = useState("");
+  const zones = ["UTC", ...Intl.supportedValuesOf("timeZone")];
+  const looked = words.trim().toLowerCase().replaceAll(" ", "_");
+  const items = zones.filter((zone, i) => zones.indexOf(zone) === i && zone.toLowerCase().includes(looked)).slice(0, 50).map((zone) => ({ id: zone, name: zone }));
+  return <Find {...props} items={items} words={words} onWords={setWords} />;
+}
+
 /** Finds a group. */
 export function FindGroup(props: Props) {
   const [words, setWords] = useState("");

@@ -10,7 +10,7 @@ import { Row } from "./Row";
 import { Time } from "./Time";
 
 /** What a list shows of a task. */
-export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName" | "substitution" | "createTime"> & {
+export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName" | "substitution" | "createTime" | "onBehalfOf" | "lastRemindedTime"> & {
   request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string };
 };
 
@@ -31,6 +31,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
           {about({ items: shown, hiddenItemCount: request.hiddenItemCount })}
         </Link>
         <span className="small">{t(request.kind === "REQUEST_KIND_REVOKE" ? "request.takenFrom" : "request.for", { name: request.beneficiary?.displayName })}</span>
+        {task.onBehalfOf && <span className="small">{t("task.onBehalf", { name: task.onBehalfOf.displayName })}</span>}
         {request.justification && <span className="quiet small">“{request.justification}”</span>}
         <span className="quiet small">
           {task.stepName} · <Time at={task.createTime ?? ""} relative />

@@ -31,6 +31,7 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/sources", name: "sources", roles: adminRoles },
   { to: "/admin/identity-providers", name: "identityProviders", roles: adminRoles },
   { to: "/admin/organization", name: "organization", roles: adminRoles },
+  { to: "/admin/working-time", name: "workingTime", roles: adminRoles },
   { to: "/admin/tokens", name: "tokens", roles: adminRoles },
   { to: "/admin/audit", name: "audit", roles: adminRoles },
   { to: "/admin/parked-events", name: "parked", roles: adminRoles, whole: true },

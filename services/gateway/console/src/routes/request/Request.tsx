@@ -6,6 +6,7 @@ import { useMe } from "@/api/me";
 import { endedRequest, itemTones, requestTones } from "@/api/states";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
+import { Confirm } from "@/components/Confirm";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { Progress } from "@/components/Progress";
@@ -167,6 +168,19 @@ function Acts({ request }: { request: AccessRequest }) {
             await done(t("request.cancelled"));
           }}
         />
+      )}
+      {items.some((i) => i.state === "ITEM_STATE_PENDING") && (
+        <Confirm
+          trigger={<Button>{t("request.remind")}</Button>}
+          title={t("request.remindTitle")}
+          action={t("request.remind")}
+          act={async () => {
+            const { data } = await client.POST("/v1/requests/{request_id}:remindReviewers", { params: { path: { request_id: request.id ?? "" } }, body: {} });
+            await done(t("request.reminded", { count: data?.remindedCount ?? 0 }));
+          }}
+        >
+          <p>{t("request.remindText")}</p>
+        </Confirm>
       )}
       {stuck && (
         <Ask

@@ -26,6 +26,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
             <div key={task.id} className="row apart">
               <span>
                 {task.stepName}
+                {task.onBehalfOf && <span className="small"> · {t("task.onBehalf", { name: task.onBehalfOf.displayName })}</span>}
                 {task.substitution && <span className="quiet small"> · {task.substitution}</span>}
               </span>
               <div className="row">
@@ -45,10 +46,25 @@ export function Tasks({ request }: { request: AccessRequest }) {
             {others.map((task) => (
               <li key={task.id}>
                 <div className="what">
-                  <span>{task.reviewer?.displayName}</span>
+                  <span>
+                    {task.reviewer?.displayName}
+                    {task.onBehalfOf && <span className="small"> · {t("task.onBehalf", { name: task.onBehalfOf.displayName })}</span>}
+                  </span>
                   <span className="quiet small">
                     {task.stepName} · <Time at={task.createTime ?? ""} relative />
                     {task.substitution && ` · ${task.substitution}`}
+                    {task.lastRemindedTime && (
+                      <>
+                        {" · "}
+                        {t("task.remindedAt")} <Time at={task.lastRemindedTime} relative />
+                      </>
+                    )}
+                    {task.escalateTime && (
+                      <>
+                        {" · "}
+                        {t("task.escalatesAt")} <Time at={task.escalateTime} />
+                      </>
+                    )}
                   </span>
                 </div>
                 {gives && <Reassign task={task} />}

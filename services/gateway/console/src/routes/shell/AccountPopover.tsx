@@ -1,3 +1,4 @@
+import { useNavigate } from "@tanstack/react-router";
 import { type RefObject, useState } from "react";
 import { Header, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
 import { useTranslation } from "react-i18next";
@@ -15,6 +16,7 @@ interface Props {
 /** What the account menu opens. */
 export function AccountPopover({ triggerRef, isOpen, onOpenChange, organization, signOut }: Props) {
   const { t, i18n } = useTranslation();
+  const navigate = useNavigate();
   const [chosen, choose] = useState<Theme>(theme());
   return (
     <Popover className="popover" placement="bottom end" aria-label={t("account.label")} triggerRef={triggerRef} isOpen={isOpen} onOpenChange={onOpenChange}>
@@ -50,6 +52,9 @@ export function AccountPopover({ triggerRef, isOpen, onOpenChange, organization,
           ))}
         </MenuSection>
         <Separator />
+        <MenuItem id="delegations" onAction={() => void navigate({ to: "/delegations" })}>
+          {t("delegations.title")}
+        </MenuItem>
         <MenuItem id="reference" href="/reference" target="_blank">
           {t("account.reference")}
         </MenuItem>

@@ -17,6 +17,7 @@ export function Views() {
           {t(`task.views.${view}`)}
         </Link>
       ))}
+      <Link to="/delegations">{t("delegations.title")}</Link>
     </nav>
   );
 }

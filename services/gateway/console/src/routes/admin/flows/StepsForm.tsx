@@ -9,6 +9,7 @@ import { ChosenPeople } from "@/components/Chosen";
 import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { Groups } from "./AudienceForm";
+import { StepTimes } from "./StepTimes";
 import type { FlowValues } from "./values";
 
 interface Props {
@@ -89,6 +90,7 @@ export function StepsForm({ values, onChange, errors }: Props) {
                 error={errors[`steps[${i}].needCount`]}
               />
             )}
+            <StepTimes step={step} onChange={(change) => setStep(i, change)} />
             <div className="row">
               <Button isDisabled={i === 0} aria-label={t("moveUp", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => move(i, i - 1)}>
                 {t("admin.flows.up")}
