@@ -44,6 +44,7 @@ check: generate lint ## Everything else that must hold before a commit
 
 bench: postgres ## Drive whole lives of requests and compare with the machine's floors
 	go run ./services/standalone/bench -browsers 1000 -joiners 20000
+	go test ./services/request/internal/store -run '^$$' -bench Views -benchtime 20x
 
 postgres: ## Get PostgreSQL with the machine's package client, if it has none
 	@tools/postgres/install.sh

@@ -100,6 +100,18 @@ func (q *Query) Where(arg func(any) string) string {
 // Order is the order by clause.
 func (q *Query) Order() string { return " order by " + orderBy(q.keys) }
 
+// By is the condition that rows come behind the last page, to stand behind others, and the
+// order by clause, by a column that has the values of the one field that the list is sorted
+// by: where that comes from several tables.
+func (q *Query) By(column string, arg func(any) string) (where, order string) {
+	keys := slices.Clone(q.keys[:1])
+	keys[0].sql = column
+	if q.after != nil {
+		where = " and " + behind(keys, q.after[:1], arg)
+	}
+	return where, " order by " + orderBy(keys)
+}
+
 // Limit is the limit clause: one row more than the page has.
 func (q *Query) Limit(arg func(any) string) string {
 	if q.size == 0 {

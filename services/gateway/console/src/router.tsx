@@ -98,6 +98,7 @@ const tasks = createRoute({
 const tickets = createRoute({
   getParentRoute: () => shell,
   path: "/tasks/$view",
+  validateSearch: (search) => set({ q: text(search.q) }),
   component: lazyRouteComponent(() => import("@/routes/tasks/Tickets"), "Tickets"),
 });
 
@@ -207,7 +208,7 @@ const adminRequests = createRoute({
   getParentRoute: () => admin,
   path: "/requests",
   validateSearch: (search): RequestFilters => ({
-    view: search.view === "closed" || search.view === "all" ? search.view : undefined,
+    view: search.view === "closed" || search.view === "action" || search.view === "all" ? search.view : undefined,
     state: isState(search.state) ? search.state : undefined,
     app: text(search.app),
     person: text(search.person),

@@ -607,8 +607,8 @@ func TestStatements(t *testing.T) {
 			n.life(r)
 		}
 		// Two to read, and one for each of: requests, items, timeline,
-		// reviewers, actions, actions that are withdrawn, grants, outbox.
-		if got := statements(w, n.events); got != 10 {
+		// reviewers, what belongs to closed requests, actions, actions that are withdrawn, grants, outbox.
+		if got := statements(w, n.events); got != 11 {
 			t.Errorf("%d statements for %d events", got, len(n.events))
 		}
 		n.events = nil

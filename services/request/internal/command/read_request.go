@@ -51,6 +51,20 @@ func (c *Commands) ListRequests(ctx context.Context, by authz.Caller, f Filter, 
 	return list, next, err
 }
 
+// CountRequests counts what ListRequests gives, exactly up to a limit; more says that there
+// is more.
+func (c *Commands) CountRequests(ctx context.Context, by authz.Caller, f Filter, asked filter.Request, limit int) (count int, more bool, err error) {
+	page, err := store.RequestList.Parse(asked)
+	if err != nil {
+		return 0, false, err
+	}
+	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		count, more, err = store.Count(ctx, tx, viewer(by), f, page, limit)
+		return err
+	})
+	return count, more, err
+}
+
 // AddComment adds the caller's comment to a request that they may see. Risk
 // managers, who see all, comment on their own.
 func (c *Commands) AddComment(ctx context.Context, by authz.Caller, request uuid.UUID, text string) (store.Comment, error) {

@@ -18,3 +18,6 @@ type (
 	// ConversationFilter selects conversations.
 	ConversationFilter = store.ConversationFilter
 )
+
+// Words are those of a search.
+func Words(search string) []string { return store.Words(search) }

@@ -141,13 +141,45 @@ func (s requestService) GetRequest(ctx context.Context, in *requestv1.GetRequest
 }
 
 func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequestsRequest) (*requestv1.ListRequestsResponse, error) {
+	f, err := requestFilter(in)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.commands.ListRequests(ctx, authz.Must(ctx), f, in)
+	if err != nil {
+		return nil, err
+	}
+	return &requestv1.ListRequestsResponse{Requests: each(list, convert.RequestPart), NextPageToken: next}, nil
+}
+
+// counted is how many requests are counted exactly.
+const counted = 1000
+
+func (s requestService) CountRequests(ctx context.Context, in *requestv1.CountRequestsRequest) (*requestv1.CountRequestsResponse, error) {
+	f, err := requestFilter(in)
+	if err != nil {
+		return nil, err
+	}
+	count, more, err := s.commands.CountRequests(ctx, authz.Must(ctx), f, &requestv1.ListRequestsRequest{Filter: in.GetFilter()}, counted)
+	if err != nil {
+		return nil, err
+	}
+	return &requestv1.CountRequestsResponse{Count: int32(count), More: more}, nil //nolint:gosec // it is at most counted
+}
+
+// requestFilter is which requests a call lists or counts.
+func requestFilter(in interface {
+	GetView() requestv1.RequestView
+	GetBeneficiaryId() string
+	GetAppId() string
+	GetState() requestv1.RequestState
+	GetSearch() string
+},
+) (command.Filter, error) {
 	f := fields{}
 	filter := command.Filter{
 		BeneficiaryID: f.id("beneficiary_id", in.GetBeneficiaryId()), AppID: f.id("app_id", in.GetAppId()),
-		State: convert.RequestState(in.GetState()),
-	}
-	if f.err != nil {
-		return nil, f.err
+		State: convert.RequestState(in.GetState()), Words: command.Words(in.GetSearch()),
 	}
 	open, closed := false, true
 	switch in.GetView() {
@@ -159,13 +191,11 @@ func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequ
 		filter.Closed = &open
 	case requestv1.RequestView_REQUEST_VIEW_CLOSED:
 		filter.Closed = &closed
+	case requestv1.RequestView_REQUEST_VIEW_ACTION_REQUIRED:
+		filter.Waits = true
 	case requestv1.RequestView_REQUEST_VIEW_UNSPECIFIED:
 	}
-	list, next, err := s.commands.ListRequests(ctx, authz.Must(ctx), filter, in)
-	if err != nil {
-		return nil, err
-	}
-	return &requestv1.ListRequestsResponse{Requests: each(list, convert.RequestPart), NextPageToken: next}, nil
+	return filter, f.err
 }
 
 func (s requestService) CancelRequest(ctx context.Context, in *requestv1.CancelRequestRequest) (*requestv1.CancelRequestResponse, error) {

@@ -297,6 +297,7 @@ func (c *Changes) statements(ctx context.Context, tx *postgres.Tx, events *outbo
 	}
 	c.insertEntries(b)
 	c.insertReviewers(b)
+	c.closeParts(b)
 	c.saveActions(b)
 	if err := copies.Queue(b, c.grants); err != nil {
 		return nil, err
@@ -363,9 +364,13 @@ insert into timeline_entry (organization_id, request_id, event_id, event_time, e
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
 on conflict do nothing`
 	insertReviewers = `
-insert into reviewer (organization_id, request_id, user_id, app_id)
-select distinct $1::uuid, r.* from unnest($2::uuid[], $3::uuid[], $4::uuid[]) r (request_id, user_id, app_id) order by 2, 3, 4
+insert into reviewer (organization_id, request_id, user_id, app_id, closed)
+select distinct $1::uuid, v.*, exists (select from access_request r where r.id = v.request_id and r.close_time is not null)
+from unnest($2::uuid[], $3::uuid[], $4::uuid[]) v (request_id, user_id, app_id) order by 2, 3, 4
 on conflict do nothing`
+	closeParts = `
+with items as (update request_item set closed = true where request_id = any($1) and not closed)
+update reviewer set closed = true where request_id = any($1) and not closed`
 )
 
 func (c *Changes) updateRequests(b *pgx.Batch) {
@@ -384,6 +389,19 @@ func (c *Changes) updateRequests(b *pgx.Batch) {
 		versions[i], flowVersions[i], expired[i] = r.Version, r.FlowVersion, r.Expired
 	}
 	b.Queue(updateRequests, ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions, expired)
+}
+
+// closeParts says of what belongs to closed requests that they are.
+func (c *Changes) closeParts(b *pgx.Batch) {
+	var closed uuids
+	for _, r := range c.requests {
+		if r.State.Closed() {
+			closed = append(closed, idOf(r.ID))
+		}
+	}
+	if len(closed) > 0 {
+		b.Queue(closeParts, closed)
+	}
 }
 
 func (c *Changes) updateItems(b *pgx.Batch) error {

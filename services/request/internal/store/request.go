@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/request/internal/lifecycle"
 )
@@ -731,25 +730,18 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 
 // party is the condition on r under which the caller $1 sees all of a request:
 // it is theirs. seenItem is the one on i under which they see an item of another:
-// they are or were asked about its app, or have a place in it.
+// they are or were asked about its app, or have a place in it. They are looked up for each
+// row by itself: what exists() finds may be gathered for all rows at once, which is all that
+// somebody has ever decided.
 const (
 	party    = `(r.requester_id = $1 or r.beneficiary_id = $1)`
-	seenItem = `(exists (select from reviewer v where v.request_id = i.request_id and v.user_id = $1 and v.app_id = i.app_id)
-		or exists (select from app a where a.id = i.app_id and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id)))`
+	seenItem = `((select true from reviewer v where v.request_id = i.request_id and v.user_id = $1 and v.app_id = i.app_id limit 1) is true
+		or (select true from app a where a.id = i.app_id and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id) limit 1) is true)`
 	// seen is SeenApps of a request.
 	seen = `case when not ` + party + ` then array(select distinct i.app_id from request_item i where i.request_id = r.id and ` + seenItem + `) end`
 	// visible is the condition under which they see any of it.
-	visible = `(` + party + ` or exists (select from request_item i where i.request_id = r.id and ` + seenItem + `))`
+	visible = `(` + party + ` or (select true from request_item i where i.request_id = r.id and ` + seenItem + ` limit 1) is true)`
 )
-
-// visibleAll is visible for a list: it gathers what belongs to the caller,
-// instead of asking of each request whether it does. $2 is the organization.
-const visibleAll = `r.id in (
-	select m.id from access_request m where m.requester_id = $1
-	union select m.id from access_request m where m.beneficiary_id = $1
-	union select i.request_id from reviewer v join request_item i on i.request_id = v.request_id and i.app_id = v.app_id where v.user_id = $1
-	union select i.request_id from app a join request_item i on i.app_id = a.id
-		where a.organization_id = $2 and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id))`
 
 const lockOfRequest = ` for no key update of r`
 
@@ -788,60 +780,6 @@ func Visible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Req
 // end of tx.
 func LockVisible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Request, error) {
 	return one(ctx, tx, scanSeen, v.selectOne()+lockOfRequest, v.UserID, id)
-}
-
-// Filter selects requests.
-type Filter struct {
-	// Mine keeps to those that the viewer made or that are for the viewer.
-	Mine bool
-	// Closed keeps to closed ones if true, to open ones if false; nil to both.
-	Closed *bool
-	// BeneficiaryID, AppID and State are unset for any.
-	BeneficiaryID, AppID uuid.UUID
-	State                lifecycle.State
-}
-
-// List reads a page of [RequestList]: of the requests that the viewer may see, those
-// that f selects. It gives the token of the next page.
-func List(ctx context.Context, tx *postgres.Tx, v Viewer, f Filter, page *filter.Query) ([]*Request, string, error) {
-	from, args := fromRequests(v, f)
-	return list(ctx, tx, v.columns(), from, page, scanSeen, args...)
-}
-
-func fromRequests(v Viewer, f Filter) (string, []any) {
-	args := []any{v.UserID, v.OrganizationID, v.All}
-	q := ` from access_request r where r.organization_id = $2 and $1::uuid is not null and $3::boolean is not null`
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		q += fmt.Sprintf(" and "+condition, len(args))
-	}
-	switch {
-	case f.Mine:
-		q += ` and (r.requester_id = $1 or r.beneficiary_id = $1)`
-	case !v.All:
-		q += ` and ` + visibleAll
-	}
-	switch {
-	case f.Closed == nil:
-	case *f.Closed:
-		q += ` and r.close_time is not null`
-	default:
-		q += ` and r.close_time is null`
-	}
-	if f.BeneficiaryID != uuid.Nil {
-		and(`r.beneficiary_id = $%d`, f.BeneficiaryID)
-	}
-	switch {
-	case f.AppID == uuid.Nil:
-	case v.All:
-		and(`exists (select from request_item i where i.request_id = r.id and i.app_id = $%d)`, f.AppID)
-	default: // an item that is not seen is not found by either
-		and(`exists (select from request_item i where i.request_id = r.id and i.app_id = $%d and (`+party+` or `+seenItem+`))`, f.AppID)
-	}
-	if f.State != "" {
-		and(`r.state = $%d`, string(f.State))
-	}
-	return q, args
 }
 
 func one(ctx context.Context, tx *postgres.Tx, scan pgx.RowToFunc[*Request], q string, args ...any) (*Request, error) {

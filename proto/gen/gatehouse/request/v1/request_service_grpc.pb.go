@@ -659,6 +659,7 @@ const (
 	RequestService_PreviewAssignment_FullMethodName = "/gatehouse.request.v1.RequestService/PreviewAssignment"
 	RequestService_GetRequest_FullMethodName        = "/gatehouse.request.v1.RequestService/GetRequest"
 	RequestService_ListRequests_FullMethodName      = "/gatehouse.request.v1.RequestService/ListRequests"
+	RequestService_CountRequests_FullMethodName     = "/gatehouse.request.v1.RequestService/CountRequests"
 	RequestService_CancelRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/CancelRequest"
 	RequestService_GiveUpRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/GiveUpRequest"
 	RequestService_AddComment_FullMethodName        = "/gatehouse.request.v1.RequestService/AddComment"
@@ -739,6 +740,8 @@ type RequestServiceClient interface {
 	// those about them, those they review, and those of apps they run or approve;
 	// admin, it_admin and risk_manager see all.
 	ListRequests(ctx context.Context, in *ListRequestsRequest, opts ...grpc.CallOption) (*ListRequestsResponse, error)
+	// CountRequests counts what ListRequests lists, exactly up to 1,000.
+	CountRequests(ctx context.Context, in *CountRequestsRequest, opts ...grpc.CallOption) (*CountRequestsResponse, error)
 	// CancelRequest takes a request back while it is not approved. Allowed to
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
@@ -827,6 +830,16 @@ func (c *requestServiceClient) ListRequests(ctx context.Context, in *ListRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRequestsResponse)
 	err := c.cc.Invoke(ctx, RequestService_ListRequests_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) CountRequests(ctx context.Context, in *CountRequestsRequest, opts ...grpc.CallOption) (*CountRequestsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountRequestsResponse)
+	err := c.cc.Invoke(ctx, RequestService_CountRequests_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -956,6 +969,8 @@ type RequestServiceServer interface {
 	// those about them, those they review, and those of apps they run or approve;
 	// admin, it_admin and risk_manager see all.
 	ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error)
+	// CountRequests counts what ListRequests lists, exactly up to 1,000.
+	CountRequests(context.Context, *CountRequestsRequest) (*CountRequestsResponse, error)
 	// CancelRequest takes a request back while it is not approved. Allowed to
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
@@ -1007,6 +1022,9 @@ func (UnimplementedRequestServiceServer) GetRequest(context.Context, *GetRequest
 }
 func (UnimplementedRequestServiceServer) ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRequests not implemented")
+}
+func (UnimplementedRequestServiceServer) CountRequests(context.Context, *CountRequestsRequest) (*CountRequestsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountRequests not implemented")
 }
 func (UnimplementedRequestServiceServer) CancelRequest(context.Context, *CancelRequestRequest) (*CancelRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelRequest not implemented")
@@ -1152,6 +1170,24 @@ func _RequestService_ListRequests_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RequestService_CountRequests_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountRequestsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).CountRequests(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_CountRequests_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).CountRequests(ctx, req.(*CountRequestsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RequestService_CancelRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelRequestRequest)
 	if err := dec(in); err != nil {
@@ -1272,6 +1308,10 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRequests",
 			Handler:    _RequestService_ListRequests_Handler,
+		},
+		{
+			MethodName: "CountRequests",
+			Handler:    _RequestService_CountRequests_Handler,
 		},
 		{
 			MethodName: "CancelRequest",

@@ -23,6 +23,9 @@ export type Comment = Schemas["gatehouse.request.v1.Comment"];
 /** What a list shows of a request. */
 export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "createTime" | "beneficiary" | "hiddenItemCount" | "waitsForReviewer"> & {
   progress?: Progress;
+  closingReason?: string;
+  closedBy?: { displayName?: string };
+  requiredActions?: AccessRequest["requiredActions"];
   items?: readonly (Pick<RequestItem, "id" | "appName" | "entitlementName"> & { appId?: string })[];
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];

@@ -7,6 +7,7 @@ import { AppIconOf } from "./AppIcon";
 import { Progress } from "./Progress";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
+import { TimelineOf } from "./Timeline";
 
 /** What a request is about, in few words. */
 export function useAbout() {
@@ -20,8 +21,8 @@ export function useAbout() {
   };
 }
 
-/** A request in a list. */
-export function RequestLine({ request }: { request: RequestSummary }) {
+/** A request in a list; with history it can be seen there what has happened with it. */
+export function RequestLine({ request, history }: { request: RequestSummary; history?: boolean }) {
   const { t } = useTranslation();
   const about = useAbout();
   const state = request.state ?? "REQUEST_STATE_UNSPECIFIED";
@@ -38,7 +39,19 @@ export function RequestLine({ request }: { request: RequestSummary }) {
           <Time at={request.createTime ?? ""} relative />
         </span>
         <Progress of={request.progress} />
+        {request.closingReason && (
+          <span className="small pre">
+            {request.closedBy?.displayName && `${request.closedBy.displayName}: `}
+            {request.closingReason}
+          </span>
+        )}
+        {history && <TimelineOf id={request.id ?? ""} about={about(request)} />}
       </div>
+      {request.requiredActions?.map((action) => (
+        <Tag key={action} tone="accent">
+          {t(`requiredActions.${action}`)}
+        </Tag>
+      ))}
       {request.waitsForReviewer && <Tag tone="warn">{t("request.nobody")}</Tag>}
       <Tag tone={requestTones[state]}>{t(`requestStates.${state}`)}</Tag>
     </Row>

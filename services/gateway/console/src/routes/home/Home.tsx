@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useMe } from "@/api/me";
+import { CountOf } from "@/components/CountOf";
 import { Empty } from "@/components/Empty";
 import { HoldingRows, useHeld } from "@/components/held";
 import { Loading } from "@/components/Loading";
@@ -41,7 +42,10 @@ export function Home() {
       }
     >
       <section className="stack" aria-labelledby="tasks">
-        <h2 id="tasks">{t("home.tasks")}</h2>
+        <h2 id="tasks">
+          {t("home.tasks")}
+          <CountOf query={{ view: "REQUEST_VIEW_ACTION_REQUIRED" }} />
+        </h2>
         {tasks.isPending && <Loading rows={1} />}
         {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
         {tasks.data && waiting.length === 0 && <p className="quiet">{t("home.noTasks")}</p>}
@@ -57,7 +61,10 @@ export function Home() {
         {tasks.data?.nextPageToken && <Link to="/tasks">{t("all")}</Link>}
       </section>
       <section className="stack" aria-labelledby="requests">
-        <h2 id="requests">{t("home.requests")}</h2>
+        <h2 id="requests">
+          {t("home.requests")}
+          <CountOf query={{ view: "REQUEST_VIEW_MY_OPEN" }} />
+        </h2>
         {requests.isPending && <Loading rows={1} />}
         {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
         {requests.data && requests.data.requests?.length === 0 && (

@@ -15,6 +15,7 @@ import { useAbout } from "@/components/RequestLine";
 import { Tag } from "@/components/Tag";
 import { Talk } from "@/components/Talk";
 import { Time } from "@/components/Time";
+import { Timeline } from "@/components/Timeline";
 import { tell } from "@/components/Toasts";
 import { Report } from "./Report";
 import { Tasks } from "./Tasks";
@@ -39,7 +40,10 @@ export function Request() {
       <Tasks request={request} />
       <Acts request={request} />
       <Report request={request} />
-      <Timeline id={id} />
+      <section className="stack tight" aria-labelledby="timeline">
+        <h2 id="timeline">{t("request.timeline")}</h2>
+        <Timeline id={id} />
+      </section>
       <Comments id={id} />
     </Page>
   );
@@ -199,28 +203,6 @@ function Acts({ request }: { request: AccessRequest }) {
         </Ask>
       )}
     </div>
-  );
-}
-
-function Timeline({ id }: { id: string }) {
-  const { t } = useTranslation();
-  const timeline = api.useQuery("get", "/v1/requests/{id}/timeline", { params: { path: { id }, query: { pageSize: 1000 } } });
-  return (
-    <section className="stack tight" aria-labelledby="timeline">
-      <h2 id="timeline">{t("request.timeline")}</h2>
-      {timeline.isPending && <Loading />}
-      {timeline.error && <ProblemNote error={timeline.error} again={() => void timeline.refetch()} />}
-      <ol className="timeline">
-        {timeline.data?.entries?.map((entry) => (
-          <li key={entry.eventId}>
-            <span className="pre">{entry.text}</span>
-            <span className="quiet small">
-              {entry.actor?.displayName} · <Time at={entry.time ?? ""} />
-            </span>
-          </li>
-        ))}
-      </ol>
-    </section>
   );
 }
 

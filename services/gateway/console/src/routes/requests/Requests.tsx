@@ -2,6 +2,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { pageByPage } from "@/api/pages";
+import { CountOf } from "@/components/CountOf";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { RequestLine } from "@/components/RequestLine";
@@ -27,9 +28,11 @@ export function Requests() {
       <nav className="tabs" aria-label={t("nav.requests")}>
         <Link to="/requests" search={{}} activeOptions={{ exact: true, includeSearch: true }}>
           {t("request.open")}
+          <CountOf query={{ view: "REQUEST_VIEW_MY_OPEN" }} />
         </Link>
         <Link to="/requests" search={{ closed: true }} activeOptions={{ exact: true, includeSearch: true }}>
           {t("request.closed")}
+          <CountOf query={{ view: "REQUEST_VIEW_MY_CLOSED" }} />
         </Link>
       </nav>
       <Rows
@@ -44,7 +47,7 @@ export function Requests() {
           </Empty>
         }
       >
-        {(request) => <RequestLine request={request} />}
+        {(request) => <RequestLine request={request} history />}
       </Rows>
     </Page>
   );

@@ -2,10 +2,10 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { containing } from "@/api/filter";
 import { useAppNames } from "@/api/names";
 import { pageByPage } from "@/api/pages";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
+import { CountOf } from "@/components/CountOf";
 import { Empty } from "@/components/Empty";
 import { FindApp } from "@/components/Find";
 import { Page } from "@/components/Page";
@@ -24,6 +24,7 @@ export function Requests() {
   const navigate = useNavigate();
   const { view = "open", state, app, person, q } = search;
   const filter = (change: RequestFilters) => void navigate({ to: "/admin/requests", search: { ...search, ...change }, replace: true });
+  const filters = { state, appId: app, beneficiaryId: person, search: q };
   const requests = api.useInfiniteQuery(
     "get",
     "/v1/requests",
@@ -31,10 +32,7 @@ export function Requests() {
       params: {
         query: {
           view: views[view],
-          state,
-          appId: app,
-          beneficiaryId: person,
-          filter: containing(q, ["beneficiary.displayName", "beneficiary.email", "requester.displayName", "justification"]),
+          ...filters,
           pageSize: 50,
         },
       },
@@ -49,6 +47,8 @@ export function Requests() {
         {(Object.keys(views) as (keyof typeof views)[]).map((v) => (
           <Link key={v} to="/admin/requests" search={{ ...search, state: undefined, view: v === "open" ? undefined : v }} activeProps={{}} aria-current={v === view ? "page" : undefined}>
             {t(`admin.requests.views.${v}`)}
+            {/* A state belongs to the view that it was chosen in. */}
+            <CountOf query={{ ...filters, state: v === view ? state : undefined, view: views[v] }} />
           </Link>
         ))}
       </nav>
@@ -80,7 +80,7 @@ export function Requests() {
           </Empty>
         }
       >
-        {(request) => <RequestLine request={request} />}
+        {(request) => <RequestLine request={request} history />}
       </Rows>
     </Page>
   );

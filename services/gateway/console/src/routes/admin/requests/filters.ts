@@ -4,7 +4,7 @@ import { endedRequest, requestTones } from "@/api/states";
 type State = NonNullable<AccessRequest["state"]>;
 
 /** What is looked at. */
-export const views = { open: "REQUEST_VIEW_OPEN", closed: "REQUEST_VIEW_CLOSED", all: "REQUEST_VIEW_UNSPECIFIED" } as const;
+export const views = { open: "REQUEST_VIEW_OPEN", closed: "REQUEST_VIEW_CLOSED", action: "REQUEST_VIEW_ACTION_REQUIRED", all: "REQUEST_VIEW_UNSPECIFIED" } as const;
 
 /** What stands in the address. */
 export interface RequestFilters {
@@ -23,6 +23,6 @@ export function isState(value: unknown): value is State {
 
 /** The states that requests of a view are in, and what they are called. */
 export function shownStates(view: keyof typeof views, name: (state: State) => string): Record<State, string> {
-  const shown = states.filter((s) => view === "all" || endedRequest.includes(s) === (view === "closed"));
+  const shown = states.filter((s) => view === "all" || view === "action" || endedRequest.includes(s) === (view === "closed"));
   return Object.fromEntries(shown.map((s) => [s, name(s)])) as Record<State, string>;
 }
