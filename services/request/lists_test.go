@@ -13,12 +13,15 @@ import (
 
 func TestListsAreFilteredAndSorted(t *testing.T) {
 	t.Parallel()
-	filtertest.Comments(t, "../../proto", store.AppList, store.EntitlementList, store.CatalogList, store.RequestList, store.CommentList, store.TimelineList)
+	filtertest.Comments(t, "../../proto", store.AppList, store.EntitlementList, store.CatalogList, store.BundleList, store.RequestList, store.CommentList, store.TimelineList)
 	w := start(t)
 	w.app(t, &requestv1.CreateAppRequest{Name: `Wiki "beta"`, Description: "a\\b", OwnerId: w.id("ben"), OfferedToAllEnvironments: true}, map[string]string{})
 	admin := w.Conn(t, w.caller("zoe"))
 	filtertest.Door(t, admin, store.AppList, &requestv1.ListAppsRequest{})
 	filtertest.Door(t, admin, store.CatalogList, &requestv1.SearchCatalogRequest{})
+	w.bundle(t, `For "all"`, w.access["viewer"])
+	w.bundle(t, "For others", w.access["editor"])
+	filtertest.Door(t, admin, store.BundleList, &requestv1.ListBundlesRequest{})
 	filtertest.Door(t, admin, store.EntitlementList, &requestv1.ListEntitlementsRequest{AppId: w.crm.GetId()})
 
 	asked := w.grantOf("editor", "viewer")

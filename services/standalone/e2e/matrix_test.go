@@ -111,7 +111,9 @@ func (w *world) newTenant(t testing.TB, mark, environment string) *tenant {
 	task := on.task(t, decides, open)
 	token := str(asks.must(t, "POST", "/v1/apiTokens", object{"name": "Token " + mark, "expireTime": "2027-06-01T00:00:00Z"}), "apiToken", "id")
 	session := str(asks.must(t, "GET", "/v1/sessions", nil), "sessions", 0, "id")
+	bundle := str(n.admin.must(t, "POST", "/v1/bundles", object{"name": "Bundle " + mark, "entitlementIds": []string{a.account}}), "bundle", "id")
 	n.ids = map[string]string{
+		"bundles": bundle,
 		"users": member, "groups": group, "sources": str(made, "source", "id"), "apps": a.id, "flows": flow, "integrations": integration, "identityProviders": idp,
 		"requests": open, "tasks": task, "grants": str(grant, "id"), "workItems": item, "apiTokens": token, "sessions": session, "environments": environment,
 	}
@@ -119,7 +121,7 @@ func (w *world) newTenant(t testing.TB, mark, environment string) *tenant {
 		"userId": member, "beneficiaryId": member, "accountableUserId": member, "ownerId": member, "reviewerId": reviewer, "actorId": member,
 		"adminIds": member, "approverIds": member, "userIds": member, "appId": a.id, "appIds": a.id, "entitlementIds": a.account, "groupIds": group,
 		"integrationId": integration, "sourceId": n.ids["sources"], "environmentId": environment, "roleEnvironmentId": environment, "offeredEnvironmentIds": environment,
-		"requestId": open, "workItemIds": item, "flowId": flow,
+		"requestId": open, "workItemIds": item, "flowId": flow, "bundleIds": bundle,
 	}
 	return n
 }
@@ -221,6 +223,8 @@ func (n *tenant) bodies(operation string) []object {
 		}
 	case "POST /v1/apps/{app_id}/entitlements":
 		return []object{{"name": "x", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "x"}}
+	case "PATCH /v1/bundles/{id}":
+		return []object{{"name": newUUID()}, {"entitlementIds": []string{n.about["entitlementIds"]}}}
 	case "POST /v1/apps/{app_id}/entitlements:batchCreate":
 		return []object{{"requests": []object{{"name": "x", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "x"}}}}
 	case "POST /v1/flows":
@@ -254,7 +258,7 @@ func (n *tenant) picture(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	for _, path := range []string{
-		"/v1/users", "/v1/groups", "/v1/sources", "/v1/apps", "/v1/flows", "/v1/integrations", "/v1/identityProviders", "/v1/requests", "/v1/grants", "/v1/workItems", "/v1/apiTokens",
+		"/v1/users", "/v1/groups", "/v1/sources", "/v1/apps", "/v1/bundles", "/v1/flows", "/v1/integrations", "/v1/identityProviders", "/v1/requests", "/v1/grants", "/v1/workItems", "/v1/apiTokens",
 		"/v1/checklists", "/v1/accounts", "/v1/sessions?userId=" + n.ids["users"], "/v1/groups/" + n.ids["groups"] + "/members", "/v1/requests/" + n.ids["requests"] + "/comments",
 	} {
 		r, err := n.admin.do(t.Context(), "GET", path, nil)

@@ -14,6 +14,8 @@ var examples = map[string]string{
 	"gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider": `{"name": "Corp sign-in", "issuer": "https://corp.okta.com", "sourceId": "01890000-0000-7000-8000-000000000001", "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID"}`,
 	"gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider": `{"clientId": "0oa1", "clientSecret": "…", "state": "IDENTITY_PROVIDER_STATE_ENABLED"}`,
 	"gatehouse.request.v1.RequestService.CreateRequest":                    `{"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["01890000-0000-7000-8000-000000000001"], "until": "2030-01-01T00:00:00Z", "justification": "Joining the team"}`,
+	"gatehouse.request.v1.BundleService.CreateBundle":                      `{"name": "New in sales", "description": "What everybody in sales needs on the first day", "entitlementIds": ["01890000-0000-7000-8000-000000000001", "01890000-0000-7000-8000-000000000002"]}`,
+	"gatehouse.request.v1.BundleService.UpdateBundle":                      `{"entitlementIds": ["01890000-0000-7000-8000-000000000002"]}`,
 	"gatehouse.request.v1.RequestService.PreviewRequest":                   `{"request": {"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["01890000-0000-7000-8000-000000000001"], "justification": "Joining the team"}}`,
 	"gatehouse.request.v1.RequestService.CancelRequest":                    `{"reason": "No longer needed"}`,
 	"gatehouse.request.v1.RequestService.AddComment":                       `{"text": "It is urgent"}`,

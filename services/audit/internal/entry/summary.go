@@ -263,6 +263,15 @@ func requestSummaries(w summaries) {
 	on(w, func(m *eventv1.CommentAdded) string {
 		return person(m.GetComment().GetAuthor()) + " commented" + colon(m.GetComment().GetText())
 	})
+	on(w, func(m *eventv1.BundleCreated) string {
+		return fmt.Sprintf("Bundle %s was created: %d entitlements are requested as one", quoted(m.GetBundle().GetName()), len(m.GetBundle().GetEntitlementIds()))
+	})
+	on(w, func(m *eventv1.BundleUpdated) string {
+		return "Bundle " + quoted(m.GetBundle().GetName()) + " was changed" + colon(strings.Join(m.GetChangedFields(), ", "))
+	})
+	on(w, func(m *eventv1.BundleDeleted) string {
+		return "Bundle " + quoted(m.GetBundle().GetName()) + " was deleted"
+	})
 	on(w, func(m *eventv1.ConversationStarted) string {
 		return person(m.GetMessage().GetAuthor()) + " asked those who run " + quoted(m.GetConversation().GetAppName()) + " for help" + colon(m.GetMessage().GetText())
 	})

@@ -122,6 +122,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 		{b.Identity, with(identityv1.NewSignInServiceClient, identityv1.RegisterSignInServiceHandlerClient)},
 		{b.Request, with(requestv1.NewAppServiceClient, requestv1.RegisterAppServiceHandlerClient)},
 		{b.Request, with(requestv1.NewRequestServiceClient, requestv1.RegisterRequestServiceHandlerClient)},
+		{b.Request, with(requestv1.NewBundleServiceClient, requestv1.RegisterBundleServiceHandlerClient)},
 		{b.Request, with(requestv1.NewConversationServiceClient, requestv1.RegisterConversationServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewFlowServiceClient, approvalv1.RegisterFlowServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewTaskServiceClient, approvalv1.RegisterTaskServiceHandlerClient)},

@@ -14,6 +14,7 @@ const (
 	apiTokens         Collection = "apiTokens"
 	apps              Collection = "apps"
 	auditEntries      Collection = "auditEntries"
+	bundles           Collection = "bundles"
 	checklists        Collection = "checklists"
 	checklistSettings Collection = "checklistSettings"
 	conversations     Collection = "conversations"
@@ -38,7 +39,7 @@ const (
 
 // all are the collections, in the order of their bits.
 var all = []Collection{
-	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, conversations, delegations, environments, flows, grants, groups, identityProviders,
+	accounts, apiTokens, apps, auditEntries, bundles, checklists, checklistSettings, conversations, delegations, environments, flows, grants, groups, identityProviders,
 	integrations, me, organization, parkedEvents, requests, sessions, sources, tasks, users, workItems, workingTime,
 }
 
@@ -59,7 +60,7 @@ var everything = setOf(all...)
 // personal are the collections of which members see what is theirs, and outside those of
 // which external people do; the others are for roles that see all of a scope.
 var (
-	personal = setOf(accounts, apiTokens, apps, conversations, delegations, grants, groups, me, organization, requests, sessions, tasks, users, workItems)
+	personal = setOf(accounts, apiTokens, apps, bundles, conversations, delegations, grants, groups, me, organization, requests, sessions, tasks, users, workItems)
 	outside  = personal &^ setOf(groups, users, workItems)
 )
 
@@ -85,15 +86,16 @@ type change struct {
 var changes = map[string]change{
 	"account":            {own: setOf(accounts, grants)},
 	"api_token":          {own: setOf(apiTokens)},
-	"app":                {own: setOf(apps), copied: setOf(integrations)},
+	"app":                {own: setOf(apps, bundles), copied: setOf(integrations)},
 	"approval":           {own: setOf(tasks), copied: setOf(requests)},
+	"bundle":             {own: setOf(bundles)},
 	"call":               {},
 	"checklist":          {own: setOf(checklists, workItems)},
 	"checklist_settings": {own: setOf(checklistSettings)},
 	"comment":            {own: setOf(requests)},
 	"conversation":       {own: setOf(conversations)},
 	"delegation":         {own: setOf(delegations, tasks)},
-	"entitlement":        {own: setOf(apps)},
+	"entitlement":        {own: setOf(apps, bundles)},
 	"environment":        {own: setOf(environments)},
 	"flow":               {own: setOf(flows)},
 	"grant":              {own: setOf(grants, accounts), copied: setOf(requests)},

@@ -254,7 +254,7 @@ func TestTellsOthersLater(t *testing.T) {
 	for range 5 {
 		w.publish(&eventv1.AppUpdated{Context: &eventv1.Context{EnvironmentId: id.New().String()}})
 	}
-	if got := told(t, v, 1); got[0] != "apps" {
+	if got := told(t, v, 1); got[0] != "apps bundles" {
 		t.Errorf("%q", got)
 	}
 	if got := told(t, v, 0); len(got) > 0 {

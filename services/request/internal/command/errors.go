@@ -23,6 +23,10 @@ func public(err error) error {
 		return apierr.Exists("APP_NAME_TAKEN", "there is an app of this name").WithField("name", "APP_NAME_TAKEN", "there is an app of this name")
 	case errors.Is(err, store.ErrEntitlementNameTaken):
 		return entitlementNameTaken("")
+	case errors.Is(err, store.ErrBundleNotFound):
+		return apierr.NotFound("BUNDLE_NOT_FOUND", "there is no such bundle")
+	case errors.Is(err, store.ErrBundleNameTaken):
+		return apierr.Exists("BUNDLE_NAME_TAKEN", "there is a bundle of this name").WithField("name", "BUNDLE_NAME_TAKEN", "there is a bundle of this name")
 	case errors.Is(err, store.ErrSSOAppUnknown):
 		return apierr.InvalidField("sso_app_id", "SSO_APP_UNKNOWN", "there is no such app of the same owner")
 	case errors.Is(err, store.ErrEntitlementNotFound):

@@ -43,6 +43,10 @@ type Submission struct {
 	Fields map[string]string
 	// Assigned says that an admin assigns it: nobody is asked to decide it, nor for fields.
 	Assigned bool
+	// BundleIDs are the bundles of which it asks for what the beneficiary does not have.
+	BundleIDs []uuid.UUID
+	// fromBundle are the entitlements that came with bundles.
+	fromBundle map[uuid.UUID]store.Bundle
 	// ClientRequestID and Fingerprint make a repeated call safe; may be unset.
 	ClientRequestID uuid.NullUUID
 	Fingerprint     []byte
@@ -106,6 +110,9 @@ func (c *Commands) forKnown(ctx context.Context, by authz.Caller, beneficiary uu
 func (c *Commands) submitRequest(ctx context.Context, by authz.Caller, s Submission) (r *store.Request, err error) {
 	now := c.Clock.Now()
 	if err := s.check(by, now); err != nil {
+		return nil, err
+	}
+	if err := c.expand(ctx, by, &s); err != nil {
 		return nil, err
 	}
 	// A submission that loses to a concurrent one is tried again, to find that
@@ -230,17 +237,31 @@ func (s submission) request(l *store.Lookup, flows rules, taken requested) (*sto
 		Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: s.now, UpdateTime: s.now, Version: 1,
 	}
 	filled := make(fields)
+	var asked []store.Candidate
+	var left *apierr.Error
 	for _, candidate := range l.Candidates {
 		decision := flows.decide(&s.Submission, l, candidate, s.now)
-		if refusal := refuse(&s.Submission, candidate, decision); refusal != "" {
+		refusal := refuse(&s.Submission, candidate, decision)
+		switch {
+		case refusal == "":
+			r.Items, asked = append(r.Items, s.item(candidate)), append(asked, candidate)
+			r.Fields = filled.add(r.Fields, s.Fields, decision.Flow)
+		case s.skips(candidate, refusal):
+			filled.add(nil, nil, decision.Flow) // its fields are no unknown ones
+			if left == nil {
+				left = s.refused(refusal, candidate, decision.Over)
+			}
+		default:
 			return nil, s.refused(refusal, candidate, decision.Over)
 		}
-		r.Items = append(r.Items, newItem(candidate))
-		r.Fields = filled.add(r.Fields, s.Fields, decision.Flow)
+	}
+	if len(r.Items) == 0 && left != nil {
+		return nil, left // all of it is held or requested
 	}
 	if err := filled.known(s.Fields); err != nil {
 		return nil, err
 	}
+	l.Candidates = asked
 	var mixed int
 	if r.EnvironmentID, mixed = environmentOf(l.Beneficiary, l.Candidates); mixed >= 0 {
 		return nil, apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", mixed), "ENVIRONMENTS_MIXED",
@@ -287,6 +308,9 @@ func (s *Submission) found(by authz.Caller, l *store.Lookup, flows rules, now ti
 	u := l.Beneficiary
 	if u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID) {
 		return apierr.InvalidField("beneficiary_id", reasonUserUnknown, "there is no such user")
+	}
+	if s.leaveOut(by, l, flows); len(s.EntitlementIDs) == 0 {
+		return apierr.InvalidField("bundle_ids[0]", "BUNDLE_UNKNOWN", "nothing of this bundle is for this person")
 	}
 	for i, e := range s.EntitlementIDs {
 		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool {
@@ -400,7 +424,7 @@ func (f fields) add(to store.Fields, values map[string]string, by *convert.Flow)
 	}
 	for _, x := range by.Fields {
 		value := strings.TrimSpace(values[x.Key])
-		if !f[x.Key] && value != "" {
+		if value != "" && !slices.ContainsFunc(to, func(o store.Field) bool { return o.Key == x.Key }) {
 			to = append(to, store.Field{Key: x.Key, Label: x.Label, Value: value})
 		}
 		f[x.Key] = true
@@ -464,6 +488,9 @@ func (c *Commands) PreviewRequest(ctx context.Context, by authz.Caller, s Submis
 func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submission) (list []Preview, err error) {
 	var l *store.Lookup
 	var environment uuid.UUID
+	if err := c.expand(ctx, by, &s); err != nil {
+		return nil, err
+	}
 	now := c.Clock.Now()
 	err = c.DB.InOrganizationRead(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		l = s.lookup(by)
@@ -482,7 +509,7 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 		}
 		list = nil
 		for _, candidate := range l.Candidates {
-			item := newItem(candidate)
+			item := s.item(candidate)
 			item.ID = uuid.Nil
 			decision := flows.decide(&s, l, candidate, now)
 			refusal := refuse(&s, candidate, decision)

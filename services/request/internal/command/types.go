@@ -7,6 +7,8 @@ type (
 	App = store.App
 	// Entitlement is what can be held in an app.
 	Entitlement = store.Entitlement
+	// Bundle is what is requested as one.
+	Bundle = store.Bundle
 	// Request is a request with its items.
 	Request = store.Request
 	// Comment is a comment on a request.
@@ -20,4 +22,4 @@ type (
 )
 
 // Words are those of a search.
-func Words(search string) []string { return store.Words(search) }
+func Words(search string) []string { return store.NameWords(search) }

@@ -106,6 +106,33 @@ func foundItems(list []store.FoundItem) []*requestv1.CatalogItem {
 	return out
 }
 
+// Bundle is a bundle as the API shows it.
+func Bundle(b store.Bundle) *requestv1.Bundle {
+	out := &requestv1.Bundle{
+		Id: b.ID.String(), OrganizationId: b.OrganizationID.String(), EnvironmentId: ID(b.EnvironmentID), Name: b.Name, Description: b.Description,
+		EntitlementIds: IDs(b.EntitlementIDs), CreateTime: timestamppb.New(b.CreateTime), UpdateTime: timestamppb.New(b.UpdateTime), Version: b.Version,
+		Etag: resource.ETag(b.ID.String(), b.Version), DeleteTime: timestamp(b.DeleteTime),
+	}
+	here := make(map[uuid.UUID]bool, len(b.Items))
+	for _, i := range b.Items {
+		here[i.EntitlementID] = !i.Gone
+		out.Items = append(out.Items, &requestv1.BundleItem{
+			EntitlementId: i.EntitlementID.String(), EntitlementName: i.Name, AppId: i.AppID.String(), AppName: i.AppName, Risk: enum.Value[requestv1.EntitlementRisk](i.Risk),
+		})
+	}
+	for _, id := range b.EntitlementIDs {
+		if !here[id] {
+			out.GoneIds = append(out.GoneIds, id.String())
+		}
+	}
+	return out
+}
+
+// CreatedBundle is the answer to who has made a bundle.
+func CreatedBundle(b store.Bundle) *requestv1.CreateBundleResponse {
+	return &requestv1.CreateBundleResponse{Bundle: Bundle(b)}
+}
+
 // CreatedApp is the answer to who has made an app.
 func CreatedApp(a store.App, account store.Entitlement) *requestv1.CreateAppResponse {
 	return &requestv1.CreateAppResponse{App: App(a), Account: Entitlement(account)}
@@ -203,6 +230,7 @@ func Item(i *store.Item) *requestv1.RequestItem {
 		State: enum.Value[requestv1.ItemState](string(i.State)), Provisioning: enum.Value[requestv1.ProvisioningSupport](i.Provisioning),
 	})
 	out.ClosingReason, out.NotInPlace = i.ClosingReason, i.NotInPlace
+	out.BundleId, out.BundleName = ID(i.BundleID.UUID), i.BundleName
 	if i.GrantItemID.Valid {
 		out.GrantItemId = i.GrantItemID.UUID.String()
 	}

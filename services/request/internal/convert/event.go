@@ -64,6 +64,25 @@ func EntitlementDeleted(by *eventv1.Actor, a store.App, e store.Entitlement) out
 	})
 }
 
+// BundleCreated is the event of a new bundle.
+func BundleCreated(by *eventv1.Actor, b store.Bundle) outbox.Event {
+	return newEvent(b.OrganizationID, b.ID, b.CreateTime, &eventv1.BundleCreated{Context: aboutBundle(by, b), Bundle: Bundle(b)})
+}
+
+// BundleUpdated is the event of a bundle whose fields have changed.
+func BundleUpdated(by *eventv1.Actor, b store.Bundle, changed []string) outbox.Event {
+	return newEvent(b.OrganizationID, b.ID, b.UpdateTime, &eventv1.BundleUpdated{Context: aboutBundle(by, b), Bundle: Bundle(b), ChangedFields: changed})
+}
+
+// BundleDeleted is the event of a bundle that was deleted.
+func BundleDeleted(by *eventv1.Actor, b store.Bundle) outbox.Event {
+	return newEvent(b.OrganizationID, b.ID, b.UpdateTime, &eventv1.BundleDeleted{Context: aboutBundle(by, b), Bundle: Bundle(b)})
+}
+
+func aboutBundle(by *eventv1.Actor, b store.Bundle) *eventv1.Context {
+	return &eventv1.Context{Actor: by, EnvironmentId: ID(b.EnvironmentID), Version: b.Version}
+}
+
 func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
 	return &eventv1.Context{Actor: by, AppId: a.ID.String(), EnvironmentId: ID(a.EnvironmentID), Version: version}
 }

@@ -23,6 +23,7 @@ import (
 func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
 	requestv1.RegisterAppServiceServer(s, appService{commands: c, answers: answers})
 	requestv1.RegisterRequestServiceServer(s, requestService{commands: c, answers: answers})
+	requestv1.RegisterBundleServiceServer(s, bundleService{commands: c, answers: answers})
 	requestv1.RegisterConversationServiceServer(s, conversationService{commands: c, answers: answers})
 }
 

@@ -98,7 +98,10 @@ func submission(in *requestv1.CreateRequestRequest) (s command.Submission, err e
 	for i, e := range in.GetEntitlementIds() { // one that is there twice is refused later
 		s.EntitlementIDs = append(s.EntitlementIDs, f.id(fmt.Sprintf("entitlement_ids[%d]", i), e))
 	}
-	s.Until = f.time("until", in.GetUntil())
+	s.Until, s.BundleIDs = f.time("until", in.GetUntil()), f.ids("bundle_ids", in.GetBundleIds())
+	if len(s.EntitlementIDs)+len(s.BundleIDs) == 0 {
+		f.fail(apierr.InvalidField("entitlement_ids", "INVALID_ARGUMENT", "value must contain at least 1 item(s), or bundle_ids must"))
+	}
 	if f.err == nil && s.ClientRequestID.Valid {
 		s.Fingerprint, f.err = fingerprint(in)
 	}

@@ -43,6 +43,15 @@ var (
 		filter.Environment("environmentId", "e.environment_id"),
 		filter.Enum("risk", "e.risk"),
 	)
+	// BundleList is of [ListBundles].
+	BundleList = filter.New("gatehouse.request.v1.ListBundles", "name", filter.ID("id", "b.id"),
+		filter.Text("name", "b.name").SortText("lower(b.name)"),
+		filter.Text("description", "b.description"),
+		filter.Time("createTime", "b.create_time").Sort(),
+		filter.Time("updateTime", "b.update_time").Sort(),
+		filter.Int("version", "b.version"),
+		filter.Environment("environmentId", "b.environment_id"),
+	)
 	// CatalogList is of [SearchCatalog].
 	CatalogList = filter.New("gatehouse.request.v1.SearchCatalog", "rank, name", filter.ID("app.id", "a.id"),
 		filter.Int("rank", "f.rank").Internal().Sort(),

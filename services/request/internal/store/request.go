@@ -260,11 +260,11 @@ from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, not_in_place, facts, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, not_in_place, facts, bundle_id, bundle_name, state, open)
 select $1, n.*, 'pending', true
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::boolean[], $17::bytea[])
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::boolean[], $17::bytea[], $18::uuid[], $19::text[])
 	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy,
-	grant_item_id, apart_request_id, not_in_place, facts)
+	grant_item_id, apart_request_id, not_in_place, facts, bundle_id, bundle_name)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -355,7 +355,9 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 			return i.Request.ID
 		}),
 		postgres.Column(items, func(i newItem) bool { return i.NotInPlace }),
-		postgres.Column(items, func(i newItem) []byte { return i.Facts }))
+		postgres.Column(items, func(i newItem) []byte { return i.Facts }),
+		uuids(postgres.Column(items, func(i newItem) pgtype.UUID { return idOrNull(i.BundleID) })),
+		itemText(func(i newItem) string { return i.BundleName }))
 }
 
 const (
@@ -587,6 +589,9 @@ type Item struct {
 	Facts []byte
 	// Review is how far its approval is.
 	Review lifecycle.Review
+	// BundleID and BundleName are of the bundle that it was requested with.
+	BundleID   uuid.NullUUID
+	BundleName string
 	// Pointless says that it was asked to be cancelled because there is nothing left to be
 	// decided. Only Load reads it.
 	Pointless bool
@@ -617,7 +622,7 @@ const (
 	// driver would not know its type.
 	withItems = requestColumns + `,
 	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
-		i.grant_item_id, i.closing_reason, i.not_in_place, i.facts, i.review::text) order by i.position)
+		i.grant_item_id, i.closing_reason, i.not_in_place, i.facts, i.review::text, i.bundle_id, i.bundle_name) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -668,7 +673,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
 select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
-	closing_reason, not_in_place, facts, review::text, pointless, state_version from request_item
+	closing_reason, not_in_place, facts, review::text, bundle_id, bundle_name, pointless, state_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -711,7 +716,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
-			&i.ClosingReason, &i.NotInPlace, &i.Facts, &i.Review, &i.Pointless, &i.StateVersion,
+			&i.ClosingReason, &i.NotInPlace, &i.Facts, &i.Review, &i.BundleID, &i.BundleName, &i.Pointless, &i.StateVersion,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {

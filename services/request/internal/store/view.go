@@ -28,13 +28,13 @@ type Filter struct {
 	Words []string
 }
 
-// maxWords is how many words of a search count.
-const maxWords = 5
+// maxNameWords is how many words of a search count.
+const maxNameWords = 5
 
-// Words are those of a search: parted as the words of names are.
-func Words(search string) []string {
+// NameWords are those of a search: parted as the words of names are.
+func NameWords(search string) []string {
 	words := strings.FieldsFunc(search, func(r rune) bool { return strings.ContainsRune(" \t\r\n,.;:()/_@\"'-[]", r) })
-	return words[:min(len(words), maxWords)]
+	return words[:min(len(words), maxNameWords)]
 }
 
 // named are the people, apps and entitlements of whose names one word begins one: of many
@@ -58,8 +58,8 @@ const (
 // of people of a name.
 const fewOwn = 2000
 
-// begins is the condition under which a word is one of name_word w that it begins.
-const begins = `w.organization_id = $2 and w.word >= lower(normalize(%[1]s, NFKC)) and w.word < lower(normalize(%[1]s, NFKC)) || U&'\+10FFFF'`
+// beginsName is the condition under which a word is one of name_word w that it begins.
+const beginsName = `w.organization_id = $2 and w.word >= lower(normalize(%[1]s, NFKC)) and w.word < lower(normalize(%[1]s, NFKC)) || U&'\+10FFFF'`
 
 const selectNamed = `
 select kind, id from name_word
@@ -315,7 +315,7 @@ func (s *selection) led() *named {
 
 // called is the condition that a word begins one of the names of a request r.
 func (s *selection) called(word string) string {
-	is := fmt.Sprintf(begins, s.args.Add(word)+"::text")
+	is := fmt.Sprintf(beginsName, s.args.Add(word)+"::text")
 	return ` and ((select true from name_word w where w.id in (r.requester_id, r.beneficiary_id) and ` + is + ` limit 1) is true
 		or (select true from request_item i join name_word w on w.id in (i.app_id, i.entitlement_id) where i.request_id = r.id and ` + is + ` and ` + seenOf + ` limit 1) is true)`
 }

@@ -150,7 +150,7 @@ func looks() []look {
 				if c.change != nil {
 					c.change(&l.filter)
 				}
-				l.filter.Words = Words(c.words)
+				l.filter.Words = NameWords(c.words)
 				out = append(out, l)
 			}
 		}

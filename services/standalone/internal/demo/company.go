@@ -240,6 +240,16 @@ var companyApps = []companyApp{
 	{name: "Lantern Learning", icon: "learn", category: "People", tags: []string{"courses"}, description: "Courses, from first aid to double-entry bookkeeping.", owner: "jane", admins: []string{"maria"}, approvers: []string{"maria"}, none: true},
 }
 
+// companyBundles are what is requested as one.
+var companyBundles = []struct {
+	name, description string
+	things            []what
+}{
+	{"First day in engineering", "What everybody who writes software needs.", []what{account("Foundry Code"), {"Foundry Code", "Developers"}, account("Loom Design")}},
+	{"First day in sales", "Customers, and a way to travel to them.", []what{account("Harbour CRM"), {"Harbour CRM", "Sales team"}, account("Roadbook Travel")}},
+	{"Answering customers", "Tickets and the telephone.", []what{account("Beacon Tickets"), {"Beacon Tickets", "Agent"}, account("Switchboard")}},
+}
+
 // what names an entitlement: its app, and its name; "account" is the account.
 type what struct{ app, entitlement string }
 

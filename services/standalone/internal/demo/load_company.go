@@ -353,6 +353,22 @@ func (c *Company) loadApps(ctx context.Context) error {
 			c.entitlements[what{name, e}] = id
 		}
 	}
+	return c.loadBundles(ctx)
+}
+
+func (c *Company) loadBundles(ctx context.Context) error {
+	found, err := c.admin.named(ctx, "/v1/bundles", "bundles", "name")
+	if err != nil {
+		return err
+	}
+	for _, b := range companyBundles {
+		if found[b.name] != "" {
+			continue
+		}
+		if err := c.admin.call(ctx, "POST", "/v1/bundles", object{"name": b.name, "description": b.description, "entitlementIds": c.things(b.things)}, nil); err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+	}
 	return nil
 }
 

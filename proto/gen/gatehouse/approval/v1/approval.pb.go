@@ -265,6 +265,8 @@ const (
 	ReviewerKind_REVIEWER_KIND_USERS ReviewerKind = 5
 	// Everyone in the named groups.
 	ReviewerKind_REVIEWER_KIND_GROUPS ReviewerKind = 6
+	// The manager of the beneficiary's manager.
+	ReviewerKind_REVIEWER_KIND_MANAGERS_MANAGER ReviewerKind = 7
 )
 
 // Enum value maps for ReviewerKind.
@@ -277,15 +279,17 @@ var (
 		4: "REVIEWER_KIND_APP_ADMINS",
 		5: "REVIEWER_KIND_USERS",
 		6: "REVIEWER_KIND_GROUPS",
+		7: "REVIEWER_KIND_MANAGERS_MANAGER",
 	}
 	ReviewerKind_value = map[string]int32{
-		"REVIEWER_KIND_UNSPECIFIED":   0,
-		"REVIEWER_KIND_MANAGER":       1,
-		"REVIEWER_KIND_APP_OWNER":     2,
-		"REVIEWER_KIND_APP_APPROVERS": 3,
-		"REVIEWER_KIND_APP_ADMINS":    4,
-		"REVIEWER_KIND_USERS":         5,
-		"REVIEWER_KIND_GROUPS":        6,
+		"REVIEWER_KIND_UNSPECIFIED":      0,
+		"REVIEWER_KIND_MANAGER":          1,
+		"REVIEWER_KIND_APP_OWNER":        2,
+		"REVIEWER_KIND_APP_APPROVERS":    3,
+		"REVIEWER_KIND_APP_ADMINS":       4,
+		"REVIEWER_KIND_USERS":            5,
+		"REVIEWER_KIND_GROUPS":           6,
+		"REVIEWER_KIND_MANAGERS_MANAGER": 7,
 	}
 )
 
@@ -373,6 +377,67 @@ func (StepNeed) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
+// FlowFieldKind is what a field takes.
+type FlowFieldKind int32
+
+const (
+	// Never set.
+	FlowFieldKind_FLOW_FIELD_KIND_UNSPECIFIED FlowFieldKind = 0
+	// Text, at most 1000 characters.
+	FlowFieldKind_FLOW_FIELD_KIND_TEXT FlowFieldKind = 1
+	// A decimal number, such as -12.5.
+	FlowFieldKind_FLOW_FIELD_KIND_NUMBER FlowFieldKind = 2
+	// A date, as YYYY-MM-DD.
+	FlowFieldKind_FLOW_FIELD_KIND_DATE FlowFieldKind = 3
+	// One of its options.
+	FlowFieldKind_FLOW_FIELD_KIND_CHOICE FlowFieldKind = 4
+)
+
+// Enum value maps for FlowFieldKind.
+var (
+	FlowFieldKind_name = map[int32]string{
+		0: "FLOW_FIELD_KIND_UNSPECIFIED",
+		1: "FLOW_FIELD_KIND_TEXT",
+		2: "FLOW_FIELD_KIND_NUMBER",
+		3: "FLOW_FIELD_KIND_DATE",
+		4: "FLOW_FIELD_KIND_CHOICE",
+	}
+	FlowFieldKind_value = map[string]int32{
+		"FLOW_FIELD_KIND_UNSPECIFIED": 0,
+		"FLOW_FIELD_KIND_TEXT":        1,
+		"FLOW_FIELD_KIND_NUMBER":      2,
+		"FLOW_FIELD_KIND_DATE":        3,
+		"FLOW_FIELD_KIND_CHOICE":      4,
+	}
+)
+
+func (x FlowFieldKind) Enum() *FlowFieldKind {
+	p := new(FlowFieldKind)
+	*p = x
+	return p
+}
+
+func (x FlowFieldKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FlowFieldKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[6].Descriptor()
+}
+
+func (FlowFieldKind) Type() protoreflect.EnumType {
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[6]
+}
+
+func (x FlowFieldKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FlowFieldKind.Descriptor instead.
+func (FlowFieldKind) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{6}
+}
+
 // TaskState is where a reviewer's task stands.
 type TaskState int32
 
@@ -422,11 +487,11 @@ func (x TaskState) String() string {
 }
 
 func (TaskState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[6].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[7].Descriptor()
 }
 
 func (TaskState) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[6]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[7]
 }
 
 func (x TaskState) Number() protoreflect.EnumNumber {
@@ -435,7 +500,7 @@ func (x TaskState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskState.Descriptor instead.
 func (TaskState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 // FlowAudience is whom a flow is for: everyone, or who is in any of the groups
@@ -513,8 +578,17 @@ type FlowScope struct {
 	AppIds []string `protobuf:"bytes,2,rep,name=app_ids,json=appIds,proto3" json:"app_ids,omitempty"`
 	// Ids of entitlements.
 	EntitlementIds []string `protobuf:"bytes,3,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Categories of apps, in any case of letters: everything in these apps. Not for a
+	// join-flow.
+	Categories []string `protobuf:"bytes,4,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Narrows it to entitlements of these risks; empty does not. One that was never judged
+	// is of none of them. Not for a join-flow.
+	Risks []v1.EntitlementRisk `protobuf:"varint,5,rep,packed,name=risks,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risks,omitempty"`
+	// Ids of bundles: whatever is in them at that moment, however it is asked for. Not for a
+	// join-flow.
+	BundleIds     []string `protobuf:"bytes,6,rep,name=bundle_ids,json=bundleIds,proto3" json:"bundle_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FlowScope) Reset() {
@@ -564,6 +638,27 @@ func (x *FlowScope) GetAppIds() []string {
 func (x *FlowScope) GetEntitlementIds() []string {
 	if x != nil {
 		return x.EntitlementIds
+	}
+	return nil
+}
+
+func (x *FlowScope) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *FlowScope) GetRisks() []v1.EntitlementRisk {
+	if x != nil {
+		return x.Risks
+	}
+	return nil
+}
+
+func (x *FlowScope) GetBundleIds() []string {
+	if x != nil {
+		return x.BundleIds
 	}
 	return nil
 }
@@ -855,6 +950,25 @@ type Flow struct {
 	// wait. It counts from when the person ceased to match, by whatever change, and does
 	// not hold up what becomes of people who leave or are suspended.
 	UnmatchAfter *durationpb.Duration `protobuf:"bytes,25,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
+	// What must hold besides for the flow to decide, in CEL (the Common Expression
+	// Language); empty for nothing. It sees beneficiary and requester (id, user_name, email,
+	// department, title, kind, environment_id, group_ids), app (id, name, category, tags),
+	// entitlement (id, name, kind, risk) and request (kind, time, permanent, duration), and
+	// that of a join-flow the beneficiary alone. What is not known is empty. A request is
+	// refused (CONDITION_FAILED) where the condition cannot be evaluated: no other flow
+	// decides it instead.
+	Condition string `protobuf:"bytes,26,opt,name=condition,proto3" json:"condition,omitempty"`
+	// True if nobody decides in two steps of one item: who has approved one is not asked
+	// in a later one, and somebody else is.
+	DistinctReviewers bool `protobuf:"varint,27,opt,name=distinct_reviewers,json=distinctReviewers,proto3" json:"distinct_reviewers,omitempty"`
+	// How many characters the justification has at least; a request with less is refused
+	// (JUSTIFICATION_TOO_SHORT). Not for a join-flow.
+	MinJustificationLength int32 `protobuf:"varint,28,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
+	// What whoever asks is asked for, at most 20. Not for a join-flow.
+	Fields []*FlowField `protobuf:"bytes,29,rep,name=fields,proto3" json:"fields,omitempty"`
+	// When access may be asked for; unset for always. Outside of it a request for access is
+	// refused (OUTSIDE_WEEKLY_HOURS). Not for a join-flow.
+	WeeklyHours *WeeklyHours `protobuf:"bytes,30,opt,name=weekly_hours,json=weeklyHours,proto3" json:"weekly_hours,omitempty"`
 	// How long an item may wait for its decisions, from when its request was submitted, by
 	// the calendar and not by working time. One that is not decided by then is cancelled as
 	// one whose end has passed. Unset: without limit.
@@ -1061,11 +1175,258 @@ func (x *Flow) GetUnmatchAfter() *durationpb.Duration {
 	return nil
 }
 
+func (x *Flow) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *Flow) GetDistinctReviewers() bool {
+	if x != nil {
+		return x.DistinctReviewers
+	}
+	return false
+}
+
+func (x *Flow) GetMinJustificationLength() int32 {
+	if x != nil {
+		return x.MinJustificationLength
+	}
+	return 0
+}
+
+func (x *Flow) GetFields() []*FlowField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Flow) GetWeeklyHours() *WeeklyHours {
+	if x != nil {
+		return x.WeeklyHours
+	}
+	return nil
+}
+
 func (x *Flow) GetDecideWithin() *durationpb.Duration {
 	if x != nil {
 		return x.DecideWithin
 	}
 	return nil
+}
+
+// FlowField is something that whoever asks by a flow is asked for. Reviewers see what was
+// filled in.
+type FlowField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called in a request's fields, such as "cost_centre": small letters, digits
+	// and _, a letter first. Two flows that ask for the same key are answered by one value.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What it is called on the form.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// A sentence that helps to fill it in; may be empty.
+	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	// What it takes.
+	Kind FlowFieldKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.approval.v1.FlowFieldKind" json:"kind,omitempty"`
+	// What can be chosen, of a choice.
+	Options []string `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
+	// True if a request without it is refused (FIELD_MISSING).
+	Required      bool `protobuf:"varint,6,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowField) Reset() {
+	*x = FlowField{}
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowField) ProtoMessage() {}
+
+func (x *FlowField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowField.ProtoReflect.Descriptor instead.
+func (*FlowField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *FlowField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *FlowField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *FlowField) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *FlowField) GetKind() FlowFieldKind {
+	if x != nil {
+		return x.Kind
+	}
+	return FlowFieldKind_FLOW_FIELD_KIND_UNSPECIFIED
+}
+
+func (x *FlowField) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *FlowField) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+// WeeklyHours are hours of every week in a time zone.
+type WeeklyHours struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of a time zone in the IANA database, such as Europe/Berlin.
+	TimeZone string `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The hours; at least one window.
+	Windows       []*WeeklyWindow `protobuf:"bytes,2,rep,name=windows,proto3" json:"windows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WeeklyHours) Reset() {
+	*x = WeeklyHours{}
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WeeklyHours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WeeklyHours) ProtoMessage() {}
+
+func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
+func (*WeeklyHours) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WeeklyHours) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *WeeklyHours) GetWindows() []*WeeklyWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+// WeeklyWindow is a part of one day of the week, by the local clock.
+type WeeklyWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day.
+	Day Weekday `protobuf:"varint,1,opt,name=day,proto3,enum=gatehouse.approval.v1.Weekday" json:"day,omitempty"`
+	// When it begins, as HH:MM.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// When it ends, later on that day, as HH:MM; 24:00 is the end of the day.
+	To            string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WeeklyWindow) Reset() {
+	*x = WeeklyWindow{}
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WeeklyWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WeeklyWindow) ProtoMessage() {}
+
+func (x *WeeklyWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WeeklyWindow.ProtoReflect.Descriptor instead.
+func (*WeeklyWindow) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *WeeklyWindow) GetDay() Weekday {
+	if x != nil {
+		return x.Day
+	}
+	return Weekday_WEEKDAY_UNSPECIFIED
+}
+
+func (x *WeeklyWindow) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *WeeklyWindow) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 // Task is one reviewer's pending decision in one step of a request's approval.
@@ -1119,7 +1480,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1492,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1505,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Task) GetId() string {
@@ -1277,15 +1638,22 @@ var File_gatehouse_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"$gatehouse/approval/v1/approval.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
+	"$gatehouse/approval/v1/approval.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a0gatehouse/approval/v1/working_time_service.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
 	"\fFlowAudience\x12\x1a\n" +
 	"\beveryone\x18\x01 \x01(\bR\beveryone\x12.\n" +
 	"\tgroup_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x120\n" +
-	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\x85\x01\n" +
+	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\xb9\x02\n" +
 	"\tFlowScope\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12*\n" +
 	"\aapp_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x06appIds\x12:\n" +
-	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\"\xff\x01\n" +
+	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x120\n" +
+	"\n" +
+	"categories\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x182R\n" +
+	"categories\x12P\n" +
+	"\x05risks\x18\x05 \x03(\x0e2%.gatehouse.request.v1.EntitlementRiskB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05risks\x12.\n" +
+	"\n" +
+	"bundle_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\tbundleIds\"\xff\x01\n" +
 	"\x0eFlowRequesters\x12 \n" +
 	"\vbeneficiary\x18\x01 \x01(\bR\vbeneficiary\x12\x1a\n" +
 	"\bmanagers\x18\x02 \x01(\bR\bmanagers\x12\x1d\n" +
@@ -1306,7 +1674,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\n" +
 	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\x12M\n" +
 	"\fremind_after\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\vremindAfter\x12Q\n" +
-	"\x0eescalate_after\x18\b \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\rescalateAfter\"\x90\t\n" +
+	"\x0eescalate_after\x18\b \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\rescalateAfter\"\x98\v\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1338,8 +1706,29 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\ronly_audience\x18\x16 \x01(\bR\fonlyAudience\x12\x19\n" +
 	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\x12K\n" +
 	"\x0eunmatch_action\x18\x18 \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\runmatchAction\x12>\n" +
-	"\runmatch_after\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\funmatchAfter\x12>\n" +
-	"\rdecide_within\x18( \x01(\v2\x19.google.protobuf.DurationR\fdecideWithin\"\xc9\x06\n" +
+	"\runmatch_after\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\funmatchAfter\x12\x1c\n" +
+	"\tcondition\x18\x1a \x01(\tR\tcondition\x12-\n" +
+	"\x12distinct_reviewers\x18\x1b \x01(\bR\x11distinctReviewers\x128\n" +
+	"\x18min_justification_length\x18\x1c \x01(\x05R\x16minJustificationLength\x128\n" +
+	"\x06fields\x18\x1d \x03(\v2 .gatehouse.approval.v1.FlowFieldR\x06fields\x12E\n" +
+	"\fweekly_hours\x18\x1e \x01(\v2\".gatehouse.approval.v1.WeeklyHoursR\vweeklyHours\x12>\n" +
+	"\rdecide_within\x18( \x01(\v2\x19.google.protobuf.DurationR\fdecideWithin\"\xf4\x01\n" +
+	"\tFlowField\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18(R\x03key\x12\x1f\n" +
+	"\x05label\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05label\x12\x1c\n" +
+	"\x04help\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04help\x12D\n" +
+	"\x04kind\x18\x04 \x01(\x0e2$.gatehouse.approval.v1.FlowFieldKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12+\n" +
+	"\aoptions\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x01\x18\xc8\x01R\aoptions\x12\x1a\n" +
+	"\brequired\x18\x06 \x01(\bR\brequired\"|\n" +
+	"\vWeeklyHours\x12$\n" +
+	"\ttime_zone\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18dR\btimeZone\x12G\n" +
+	"\awindows\x18\x02 \x03(\v2#.gatehouse.approval.v1.WeeklyWindowB\b\xbaH\x05\x92\x01\x02\x102R\awindows\"\x82\x01\n" +
+	"\fWeeklyWindow\x12<\n" +
+	"\x03day\x18\x01 \x01(\x0e2\x1e.gatehouse.approval.v1.WeekdayB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03day\x12\x1b\n" +
+	"\x04from\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x04from\x12\x17\n" +
+	"\x02to\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x02to\"\xc9\x06\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1381,7 +1770,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\vFlowMatches\x12\x1c\n" +
 	"\x18FLOW_MATCHES_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11FLOW_MATCHES_KEEP\x10\x01\x12\x1a\n" +
-	"\x16FLOW_MATCHES_TAKE_BACK\x10\x02*\xd7\x01\n" +
+	"\x16FLOW_MATCHES_TAKE_BACK\x10\x02*\xfb\x01\n" +
 	"\fReviewerKind\x12\x1d\n" +
 	"\x19REVIEWER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REVIEWER_KIND_MANAGER\x10\x01\x12\x1b\n" +
@@ -1389,12 +1778,19 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x1bREVIEWER_KIND_APP_APPROVERS\x10\x03\x12\x1c\n" +
 	"\x18REVIEWER_KIND_APP_ADMINS\x10\x04\x12\x17\n" +
 	"\x13REVIEWER_KIND_USERS\x10\x05\x12\x18\n" +
-	"\x14REVIEWER_KIND_GROUPS\x10\x06*`\n" +
+	"\x14REVIEWER_KIND_GROUPS\x10\x06\x12\"\n" +
+	"\x1eREVIEWER_KIND_MANAGERS_MANAGER\x10\a*`\n" +
 	"\bStepNeed\x12\x19\n" +
 	"\x15STEP_NEED_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTEP_NEED_ANY\x10\x01\x12\x11\n" +
 	"\rSTEP_NEED_ALL\x10\x02\x12\x13\n" +
-	"\x0fSTEP_NEED_COUNT\x10\x03*\xa1\x01\n" +
+	"\x0fSTEP_NEED_COUNT\x10\x03*\x9c\x01\n" +
+	"\rFlowFieldKind\x12\x1f\n" +
+	"\x1bFLOW_FIELD_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14FLOW_FIELD_KIND_TEXT\x10\x01\x12\x1a\n" +
+	"\x16FLOW_FIELD_KIND_NUMBER\x10\x02\x12\x18\n" +
+	"\x14FLOW_FIELD_KIND_DATE\x10\x03\x12\x1a\n" +
+	"\x16FLOW_FIELD_KIND_CHOICE\x10\x04*\xa1\x01\n" +
 	"\tTaskState\x12\x1a\n" +
 	"\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fTASK_STATE_OPEN\x10\x01\x12\x17\n" +
@@ -1415,8 +1811,8 @@ func file_gatehouse_approval_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(FlowTrigger)(0),              // 0: gatehouse.approval.v1.FlowTrigger
 	(UnmatchAction)(0),            // 1: gatehouse.approval.v1.UnmatchAction
@@ -1424,52 +1820,64 @@ var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(FlowMatches)(0),              // 3: gatehouse.approval.v1.FlowMatches
 	(ReviewerKind)(0),             // 4: gatehouse.approval.v1.ReviewerKind
 	(StepNeed)(0),                 // 5: gatehouse.approval.v1.StepNeed
-	(TaskState)(0),                // 6: gatehouse.approval.v1.TaskState
-	(*FlowAudience)(nil),          // 7: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),             // 8: gatehouse.approval.v1.FlowScope
-	(*FlowRequesters)(nil),        // 9: gatehouse.approval.v1.FlowRequesters
-	(*FlowStep)(nil),              // 10: gatehouse.approval.v1.FlowStep
-	(*Flow)(nil),                  // 11: gatehouse.approval.v1.Flow
-	(*Task)(nil),                  // 12: gatehouse.approval.v1.Task
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
-	(v1.RequestKind)(0),           // 14: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v11.Person)(nil),            // 16: gatehouse.identity.v1.Person
-	(*v1.Request)(nil),            // 17: gatehouse.request.v1.Request
+	(FlowFieldKind)(0),            // 6: gatehouse.approval.v1.FlowFieldKind
+	(TaskState)(0),                // 7: gatehouse.approval.v1.TaskState
+	(*FlowAudience)(nil),          // 8: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),             // 9: gatehouse.approval.v1.FlowScope
+	(*FlowRequesters)(nil),        // 10: gatehouse.approval.v1.FlowRequesters
+	(*FlowStep)(nil),              // 11: gatehouse.approval.v1.FlowStep
+	(*Flow)(nil),                  // 12: gatehouse.approval.v1.Flow
+	(*FlowField)(nil),             // 13: gatehouse.approval.v1.FlowField
+	(*WeeklyHours)(nil),           // 14: gatehouse.approval.v1.WeeklyHours
+	(*WeeklyWindow)(nil),          // 15: gatehouse.approval.v1.WeeklyWindow
+	(*Task)(nil),                  // 16: gatehouse.approval.v1.Task
+	(v1.EntitlementRisk)(0),       // 17: gatehouse.request.v1.EntitlementRisk
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(v1.RequestKind)(0),           // 19: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(Weekday)(0),                  // 21: gatehouse.approval.v1.Weekday
+	(*v11.Person)(nil),            // 22: gatehouse.identity.v1.Person
+	(*v1.Request)(nil),            // 23: gatehouse.request.v1.Request
 }
 var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
-	4,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
-	5,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
-	13, // 2: gatehouse.approval.v1.FlowStep.remind_after:type_name -> google.protobuf.Duration
-	13, // 3: gatehouse.approval.v1.FlowStep.escalate_after:type_name -> google.protobuf.Duration
-	0,  // 4: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	14, // 5: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 6: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	8,  // 7: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
-	10, // 8: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
-	13, // 9: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
-	15, // 10: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
-	15, // 11: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 12: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	15, // 13: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
-	1,  // 14: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	13, // 15: gatehouse.approval.v1.Flow.unmatch_after:type_name -> google.protobuf.Duration
-	13, // 16: gatehouse.approval.v1.Flow.decide_within:type_name -> google.protobuf.Duration
-	16, // 17: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	6,  // 18: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	15, // 19: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	15, // 20: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	17, // 21: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	15, // 22: gatehouse.approval.v1.Task.last_reminded_time:type_name -> google.protobuf.Timestamp
-	15, // 23: gatehouse.approval.v1.Task.remind_time:type_name -> google.protobuf.Timestamp
-	15, // 24: gatehouse.approval.v1.Task.escalate_time:type_name -> google.protobuf.Timestamp
-	15, // 25: gatehouse.approval.v1.Task.decide_by_time:type_name -> google.protobuf.Timestamp
-	16, // 26: gatehouse.approval.v1.Task.on_behalf_of:type_name -> gatehouse.identity.v1.Person
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	17, // 0: gatehouse.approval.v1.FlowScope.risks:type_name -> gatehouse.request.v1.EntitlementRisk
+	4,  // 1: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
+	5,  // 2: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
+	18, // 3: gatehouse.approval.v1.FlowStep.remind_after:type_name -> google.protobuf.Duration
+	18, // 4: gatehouse.approval.v1.FlowStep.escalate_after:type_name -> google.protobuf.Duration
+	0,  // 5: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	19, // 6: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
+	8,  // 7: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	9,  // 8: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
+	11, // 9: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
+	18, // 10: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
+	20, // 11: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
+	20, // 12: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
+	10, // 13: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	20, // 14: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
+	1,  // 15: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	18, // 16: gatehouse.approval.v1.Flow.unmatch_after:type_name -> google.protobuf.Duration
+	13, // 17: gatehouse.approval.v1.Flow.fields:type_name -> gatehouse.approval.v1.FlowField
+	14, // 18: gatehouse.approval.v1.Flow.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
+	18, // 19: gatehouse.approval.v1.Flow.decide_within:type_name -> google.protobuf.Duration
+	6,  // 20: gatehouse.approval.v1.FlowField.kind:type_name -> gatehouse.approval.v1.FlowFieldKind
+	15, // 21: gatehouse.approval.v1.WeeklyHours.windows:type_name -> gatehouse.approval.v1.WeeklyWindow
+	21, // 22: gatehouse.approval.v1.WeeklyWindow.day:type_name -> gatehouse.approval.v1.Weekday
+	22, // 23: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	7,  // 24: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	20, // 25: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	20, // 26: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	23, // 27: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	20, // 28: gatehouse.approval.v1.Task.last_reminded_time:type_name -> google.protobuf.Timestamp
+	20, // 29: gatehouse.approval.v1.Task.remind_time:type_name -> google.protobuf.Timestamp
+	20, // 30: gatehouse.approval.v1.Task.escalate_time:type_name -> google.protobuf.Timestamp
+	20, // 31: gatehouse.approval.v1.Task.decide_by_time:type_name -> google.protobuf.Timestamp
+	22, // 32: gatehouse.approval.v1.Task.on_behalf_of:type_name -> gatehouse.identity.v1.Person
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }
@@ -1477,13 +1885,14 @@ func file_gatehouse_approval_v1_approval_proto_init() {
 	if File_gatehouse_approval_v1_approval_proto != nil {
 		return
 	}
+	file_gatehouse_approval_v1_working_time_service_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_proto_rawDesc), len(file_gatehouse_approval_v1_approval_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   6,
+			NumEnums:      8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -492,7 +492,10 @@ type ApprovalRequested struct {
 	// Version of the flow.
 	FlowVersion int32 `protobuf:"varint,8,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
 	// Set if nobody can decide yet.
-	Vacancy       *v11.Vacancy `protobuf:"bytes,9,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	Vacancy *v11.Vacancy `protobuf:"bytes,9,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	// The steps of the item as they stand now, from the first: how many approvals each needs.
+	// Unset before there was such a field.
+	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +593,13 @@ func (x *ApprovalRequested) GetVacancy() *v11.Vacancy {
 	return nil
 }
 
+func (x *ApprovalRequested) GetPlannedSteps() []*PlannedStep {
+	if x != nil {
+		return x.PlannedSteps
+	}
+	return nil
+}
+
 // ApprovalDecided is emitted when a reviewer decided and the approval goes on.
 // A decision that ends the approval is in ApprovalGranted or ApprovalDenied.
 type ApprovalDecided struct {
@@ -608,7 +618,10 @@ type ApprovalDecided struct {
 	// A step with very many reviewers goes on in ApprovalRequested.
 	NextTasks []*v1.Task `protobuf:"bytes,6,rep,name=next_tasks,json=nextTasks,proto3" json:"next_tasks,omitempty"`
 	// Set if nobody can decide that step yet.
-	NextVacancy   *v11.Vacancy `protobuf:"bytes,7,opt,name=next_vacancy,json=nextVacancy,proto3" json:"next_vacancy,omitempty"`
+	NextVacancy *v11.Vacancy `protobuf:"bytes,7,opt,name=next_vacancy,json=nextVacancy,proto3" json:"next_vacancy,omitempty"`
+	// The steps of the item as they stand now, from the first: how many approvals each needs.
+	// Unset before there was such a field.
+	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -688,6 +701,13 @@ func (x *ApprovalDecided) GetNextTasks() []*v1.Task {
 func (x *ApprovalDecided) GetNextVacancy() *v11.Vacancy {
 	if x != nil {
 		return x.NextVacancy
+	}
+	return nil
+}
+
+func (x *ApprovalDecided) GetPlannedSteps() []*PlannedStep {
+	if x != nil {
+		return x.PlannedSteps
 	}
 	return nil
 }
@@ -978,7 +998,10 @@ type TaskReassigned struct {
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Set if nobody can decide the step any more; not while nobody is asked because
 	// the beneficiary is not active.
-	Vacancy       *v11.Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	Vacancy *v11.Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	// The steps of the item as they stand now, from the first: how many approvals each needs.
+	// Unset before there was such a field.
+	PlannedSteps  []*PlannedStep `protobuf:"bytes,20,rep,name=planned_steps,json=plannedSteps,proto3" json:"planned_steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,6 +1071,61 @@ func (x *TaskReassigned) GetVacancy() *v11.Vacancy {
 	return nil
 }
 
+func (x *TaskReassigned) GetPlannedSteps() []*PlannedStep {
+	if x != nil {
+		return x.PlannedSteps
+	}
+	return nil
+}
+
+// PlannedStep is a step of an item's approval: one that has ended, one that is open, or one
+// that is still to come.
+type PlannedStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many must approve it. Of a step that is still to come: how many it asks for at
+	// least, 1 where it asks for all of those who are found then.
+	NeededApprovals int32 `protobuf:"varint,1,opt,name=needed_approvals,json=neededApprovals,proto3" json:"needed_approvals,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PlannedStep) Reset() {
+	*x = PlannedStep{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedStep) ProtoMessage() {}
+
+func (x *PlannedStep) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedStep.ProtoReflect.Descriptor instead.
+func (*PlannedStep) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PlannedStep) GetNeededApprovals() int32 {
+	if x != nil {
+		return x.NeededApprovals
+	}
+	return 0
+}
+
 // WorkingTimeUpdated is emitted when the working time of an environment or of the
 // organization was changed.
 type WorkingTimeUpdated struct {
@@ -1064,7 +1142,7 @@ type WorkingTimeUpdated struct {
 
 func (x *WorkingTimeUpdated) Reset() {
 	*x = WorkingTimeUpdated{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1154,7 @@ func (x *WorkingTimeUpdated) String() string {
 func (*WorkingTimeUpdated) ProtoMessage() {}
 
 func (x *WorkingTimeUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1167,7 @@ func (x *WorkingTimeUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkingTimeUpdated.ProtoReflect.Descriptor instead.
 func (*WorkingTimeUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WorkingTimeUpdated) GetContext() *Context {
@@ -1130,7 +1208,7 @@ type TaskReminded struct {
 
 func (x *TaskReminded) Reset() {
 	*x = TaskReminded{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1220,7 @@ func (x *TaskReminded) String() string {
 func (*TaskReminded) ProtoMessage() {}
 
 func (x *TaskReminded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1233,7 @@ func (x *TaskReminded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReminded.ProtoReflect.Descriptor instead.
 func (*TaskReminded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TaskReminded) GetContext() *Context {
@@ -1204,7 +1282,7 @@ type ApprovalEscalated struct {
 
 func (x *ApprovalEscalated) Reset() {
 	*x = ApprovalEscalated{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1294,7 @@ func (x *ApprovalEscalated) String() string {
 func (*ApprovalEscalated) ProtoMessage() {}
 
 func (x *ApprovalEscalated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[13]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1307,7 @@ func (x *ApprovalEscalated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalEscalated.ProtoReflect.Descriptor instead.
 func (*ApprovalEscalated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApprovalEscalated) GetContext() *Context {
@@ -1295,7 +1373,7 @@ type DelegationCreated struct {
 
 func (x *DelegationCreated) Reset() {
 	*x = DelegationCreated{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1385,7 @@ func (x *DelegationCreated) String() string {
 func (*DelegationCreated) ProtoMessage() {}
 
 func (x *DelegationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[14]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1398,7 @@ func (x *DelegationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegationCreated.ProtoReflect.Descriptor instead.
 func (*DelegationCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DelegationCreated) GetContext() *Context {
@@ -1350,7 +1428,7 @@ type DelegationEnded struct {
 
 func (x *DelegationEnded) Reset() {
 	*x = DelegationEnded{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1440,7 @@ func (x *DelegationEnded) String() string {
 func (*DelegationEnded) ProtoMessage() {}
 
 func (x *DelegationEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[15]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1453,7 @@ func (x *DelegationEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegationEnded.ProtoReflect.Descriptor instead.
 func (*DelegationEnded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DelegationEnded) GetContext() *Context {
@@ -1438,7 +1516,7 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\vmatch_count\x18\a \x01(\x05R\n" +
 	"matchCount\x12<\n" +
 	"\x06action\x18\b \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\x06action:#\xc2\xc1\x18\x1f\n" +
-	"\x04flow\x12\tunmatched\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
+	"\x04flow\x12\tunmatched\x18\x01\"\bapproval(\x01\"\xc8\x03\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -1449,8 +1527,9 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x17\n" +
 	"\aflow_id\x18\a \x01(\tR\x06flowId\x12!\n" +
 	"\fflow_version\x18\b \x01(\x05R\vflowVersion\x127\n" +
-	"\avacancy\x18\t \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:%\xc2\xc1\x18!\n" +
-	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\x84\x03\n" +
+	"\avacancy\x18\t \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x12D\n" +
+	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\xca\x03\n" +
 	"\x0fApprovalDecided\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12#\n" +
@@ -1459,7 +1538,8 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x0enext_step_name\x18\x05 \x01(\tR\fnextStepName\x12:\n" +
 	"\n" +
 	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks\x12@\n" +
-	"\fnext_vacancy\x18\a \x01(\v2\x1d.gatehouse.request.v1.VacancyR\vnextVacancy:#\xc2\xc1\x18\x1f\n" +
+	"\fnext_vacancy\x18\a \x01(\v2\x1d.gatehouse.request.v1.VacancyR\vnextVacancy\x12D\n" +
+	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:#\xc2\xc1\x18\x1f\n" +
 	"\bapproval\x12\adecided\x18\x01\"\bapproval\"\xb3\x02\n" +
 	"\x0fApprovalGranted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
@@ -1485,15 +1565,18 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\aexpired\x18\x04 \x01(\bR\aexpired\x12\x19\n" +
 	"\bitem_ids\x18\x05 \x03(\tR\aitemIds:'\xc2\xc1\x18#\n" +
-	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\x9a\x02\n" +
+	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\xe0\x02\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04from\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04from\x12+\n" +
 	"\x02to\x18\x03 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x02to\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x127\n" +
-	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:\"\xc2\xc1\x18\x1e\n" +
+	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x12D\n" +
+	"\rplanned_steps\x18\x14 \x03(\v2\x1f.gatehouse.event.v1.PlannedStepR\fplannedSteps:\"\xc2\xc1\x18\x1e\n" +
 	"\x04task\x12\n" +
-	"reassigned\x18\x01\"\bapproval\"\xe6\x01\n" +
+	"reassigned\x18\x01\"\bapproval\"8\n" +
+	"\vPlannedStep\x12)\n" +
+	"\x10needed_approvals\x18\x01 \x01(\x05R\x0fneededApprovals\"\xe6\x01\n" +
 	"\x12WorkingTimeUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12E\n" +
 	"\fworking_time\x18\x02 \x01(\v2\".gatehouse.approval.v1.WorkingTimeR\vworkingTime\x12)\n" +
@@ -1542,7 +1625,7 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
@@ -1555,70 +1638,74 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*ApprovalDenied)(nil),      // 8: gatehouse.event.v1.ApprovalDenied
 	(*ApprovalCancelled)(nil),   // 9: gatehouse.event.v1.ApprovalCancelled
 	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
-	(*WorkingTimeUpdated)(nil),  // 11: gatehouse.event.v1.WorkingTimeUpdated
-	(*TaskReminded)(nil),        // 12: gatehouse.event.v1.TaskReminded
-	(*ApprovalEscalated)(nil),   // 13: gatehouse.event.v1.ApprovalEscalated
-	(*DelegationCreated)(nil),   // 14: gatehouse.event.v1.DelegationCreated
-	(*DelegationEnded)(nil),     // 15: gatehouse.event.v1.DelegationEnded
-	(*Context)(nil),             // 16: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 17: gatehouse.approval.v1.Flow
-	(v1.FlowRequests)(0),        // 18: gatehouse.approval.v1.FlowRequests
-	(v1.FlowMatches)(0),         // 19: gatehouse.approval.v1.FlowMatches
-	(*durationpb.Duration)(nil), // 20: google.protobuf.Duration
-	(v1.UnmatchAction)(0),       // 21: gatehouse.approval.v1.UnmatchAction
-	(*v1.Task)(nil),             // 22: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 23: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 24: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 25: gatehouse.identity.v1.Person
-	(*v1.WorkingTime)(nil),      // 26: gatehouse.approval.v1.WorkingTime
-	(*v1.Delegation)(nil),       // 27: gatehouse.approval.v1.Delegation
+	(*PlannedStep)(nil),         // 11: gatehouse.event.v1.PlannedStep
+	(*WorkingTimeUpdated)(nil),  // 12: gatehouse.event.v1.WorkingTimeUpdated
+	(*TaskReminded)(nil),        // 13: gatehouse.event.v1.TaskReminded
+	(*ApprovalEscalated)(nil),   // 14: gatehouse.event.v1.ApprovalEscalated
+	(*DelegationCreated)(nil),   // 15: gatehouse.event.v1.DelegationCreated
+	(*DelegationEnded)(nil),     // 16: gatehouse.event.v1.DelegationEnded
+	(*Context)(nil),             // 17: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 18: gatehouse.approval.v1.Flow
+	(v1.FlowRequests)(0),        // 19: gatehouse.approval.v1.FlowRequests
+	(v1.FlowMatches)(0),         // 20: gatehouse.approval.v1.FlowMatches
+	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 22: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 23: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 24: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 25: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 26: gatehouse.identity.v1.Person
+	(*v1.WorkingTime)(nil),      // 27: gatehouse.approval.v1.WorkingTime
+	(*v1.Delegation)(nil),       // 28: gatehouse.approval.v1.Delegation
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	16, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	17, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	16, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	17, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	16, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
-	17, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	18, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	19, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	16, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	20, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	16, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
-	21, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
-	16, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	22, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	23, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	16, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	22, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	22, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	23, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	16, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	24, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	22, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	16, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	25, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	22, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	16, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	16, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	22, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	22, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	23, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	16, // 30: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
-	26, // 31: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
-	16, // 32: gatehouse.event.v1.TaskReminded.context:type_name -> gatehouse.event.v1.Context
-	22, // 33: gatehouse.event.v1.TaskReminded.tasks:type_name -> gatehouse.approval.v1.Task
-	16, // 34: gatehouse.event.v1.ApprovalEscalated.context:type_name -> gatehouse.event.v1.Context
-	22, // 35: gatehouse.event.v1.ApprovalEscalated.tasks:type_name -> gatehouse.approval.v1.Task
-	16, // 36: gatehouse.event.v1.DelegationCreated.context:type_name -> gatehouse.event.v1.Context
-	27, // 37: gatehouse.event.v1.DelegationCreated.delegation:type_name -> gatehouse.approval.v1.Delegation
-	16, // 38: gatehouse.event.v1.DelegationEnded.context:type_name -> gatehouse.event.v1.Context
-	27, // 39: gatehouse.event.v1.DelegationEnded.delegation:type_name -> gatehouse.approval.v1.Delegation
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	17, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	18, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	17, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	18, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	17, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	18, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	19, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	20, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	17, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	21, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	17, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	22, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	17, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	23, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	24, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 15: gatehouse.event.v1.ApprovalRequested.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
+	17, // 16: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	23, // 17: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	23, // 18: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	24, // 19: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 20: gatehouse.event.v1.ApprovalDecided.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
+	17, // 21: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	25, // 22: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	23, // 23: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	17, // 24: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	26, // 25: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	23, // 26: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	17, // 27: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	17, // 28: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	23, // 29: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	23, // 30: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	24, // 31: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 32: gatehouse.event.v1.TaskReassigned.planned_steps:type_name -> gatehouse.event.v1.PlannedStep
+	17, // 33: gatehouse.event.v1.WorkingTimeUpdated.context:type_name -> gatehouse.event.v1.Context
+	27, // 34: gatehouse.event.v1.WorkingTimeUpdated.working_time:type_name -> gatehouse.approval.v1.WorkingTime
+	17, // 35: gatehouse.event.v1.TaskReminded.context:type_name -> gatehouse.event.v1.Context
+	23, // 36: gatehouse.event.v1.TaskReminded.tasks:type_name -> gatehouse.approval.v1.Task
+	17, // 37: gatehouse.event.v1.ApprovalEscalated.context:type_name -> gatehouse.event.v1.Context
+	23, // 38: gatehouse.event.v1.ApprovalEscalated.tasks:type_name -> gatehouse.approval.v1.Task
+	17, // 39: gatehouse.event.v1.DelegationCreated.context:type_name -> gatehouse.event.v1.Context
+	28, // 40: gatehouse.event.v1.DelegationCreated.delegation:type_name -> gatehouse.approval.v1.Delegation
+	17, // 41: gatehouse.event.v1.DelegationEnded.context:type_name -> gatehouse.event.v1.Context
+	28, // 42: gatehouse.event.v1.DelegationEnded.delegation:type_name -> gatehouse.approval.v1.Delegation
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -1634,7 +1721,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1389,6 +1389,244 @@ func (x *CatalogItem) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+// Bundle is several entitlements that are requested as one. Each is approved as it needs.
+type Bundle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Organization it belongs to.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Id of the environment that owns it; empty if the organization does.
+	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Name, unique among those of its owner.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// Whom it is for, and what for.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// Ids of what it has, in the order that it is shown in; of those, what the caller sees.
+	EntitlementIds []string `protobuf:"bytes,6,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
+	// The same with their names, but for what is known by its id alone.
+	Items []*BundleItem `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
+	// Ids of those that are there no more, or not for its owner: they are not requested with
+	// it. Only who manages the catalog is told.
+	GoneIds []string `protobuf:"bytes,8,rep,name=gone_ids,json=goneIds,proto3" json:"gone_ids,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it was last changed.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Counts up with every change.
+	Version int64 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the current one; it
+	// says nothing else.
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was deleted; unset wherever the API shows a bundle.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bundle) Reset() {
+	*x = Bundle{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bundle) ProtoMessage() {}
+
+func (x *Bundle) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
+func (*Bundle) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Bundle) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Bundle) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *Bundle) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *Bundle) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Bundle) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Bundle) GetEntitlementIds() []string {
+	if x != nil {
+		return x.EntitlementIds
+	}
+	return nil
+}
+
+func (x *Bundle) GetItems() []*BundleItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *Bundle) GetGoneIds() []string {
+	if x != nil {
+		return x.GoneIds
+	}
+	return nil
+}
+
+func (x *Bundle) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Bundle) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Bundle) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Bundle) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Bundle) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
+}
+
+// BundleItem is an entitlement of a bundle.
+type BundleItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,1,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// Its name.
+	EntitlementName string `protobuf:"bytes,2,opt,name=entitlement_name,json=entitlementName,proto3" json:"entitlement_name,omitempty"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Name of the app.
+	AppName string `protobuf:"bytes,4,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,5,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleItem) Reset() {
+	*x = BundleItem{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleItem) ProtoMessage() {}
+
+func (x *BundleItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleItem.ProtoReflect.Descriptor instead.
+func (*BundleItem) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BundleItem) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *BundleItem) GetEntitlementName() string {
+	if x != nil {
+		return x.EntitlementName
+	}
+	return ""
+}
+
+func (x *BundleItem) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *BundleItem) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
+}
+
+func (x *BundleItem) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
 // GiveUp says who has given up an item, and why.
 type GiveUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1404,7 +1642,7 @@ type GiveUp struct {
 
 func (x *GiveUp) Reset() {
 	*x = GiveUp{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1654,7 @@ func (x *GiveUp) String() string {
 func (*GiveUp) ProtoMessage() {}
 
 func (x *GiveUp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1667,7 @@ func (x *GiveUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
 func (*GiveUp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GiveUp) GetBy() *v1.Person {
@@ -1471,7 +1709,7 @@ type Vacancy struct {
 
 func (x *Vacancy) Reset() {
 	*x = Vacancy{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1721,7 @@ func (x *Vacancy) String() string {
 func (*Vacancy) ProtoMessage() {}
 
 func (x *Vacancy) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1734,7 @@ func (x *Vacancy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vacancy.ProtoReflect.Descriptor instead.
 func (*Vacancy) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Vacancy) GetStep() int32 {
@@ -1541,7 +1779,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1791,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1804,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Route) GetAutomatic() bool {
@@ -1602,7 +1840,7 @@ type RouteStep struct {
 
 func (x *RouteStep) Reset() {
 	*x = RouteStep{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1852,7 @@ func (x *RouteStep) String() string {
 func (*RouteStep) ProtoMessage() {}
 
 func (x *RouteStep) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1865,7 @@ func (x *RouteStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteStep.ProtoReflect.Descriptor instead.
 func (*RouteStep) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RouteStep) GetName() string {
@@ -1678,7 +1916,7 @@ type RouteReviewer struct {
 
 func (x *RouteReviewer) Reset() {
 	*x = RouteReviewer{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1928,7 @@ func (x *RouteReviewer) String() string {
 func (*RouteReviewer) ProtoMessage() {}
 
 func (x *RouteReviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1941,7 @@ func (x *RouteReviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteReviewer.ProtoReflect.Descriptor instead.
 func (*RouteReviewer) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RouteReviewer) GetPerson() *v1.Person {
@@ -1752,6 +1990,10 @@ type RequestItem struct {
 	// when the flow let the person go, as far as the request says. Then nobody is asked about
 	// it, whatever the flow says, unless it was approved after all.
 	NotInPlace bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
+	// Id of the bundle that it was requested with; empty for what was named itself.
+	BundleId string `protobuf:"bytes,13,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
+	// Name of the bundle when it was asked for.
+	BundleName string `protobuf:"bytes,14,opt,name=bundle_name,json=bundleName,proto3" json:"bundle_name,omitempty"`
 	// Category of the app, its tags, and kind and risk of the entitlement when it was asked
 	// for: what flows look at.
 	AppCategory string `protobuf:"bytes,20,opt,name=app_category,json=appCategory,proto3" json:"app_category,omitempty"`
@@ -1769,7 +2011,7 @@ type RequestItem struct {
 
 func (x *RequestItem) Reset() {
 	*x = RequestItem{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +2023,7 @@ func (x *RequestItem) String() string {
 func (*RequestItem) ProtoMessage() {}
 
 func (x *RequestItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +2036,7 @@ func (x *RequestItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestItem.ProtoReflect.Descriptor instead.
 func (*RequestItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RequestItem) GetId() string {
@@ -1881,6 +2123,20 @@ func (x *RequestItem) GetNotInPlace() bool {
 	return false
 }
 
+func (x *RequestItem) GetBundleId() string {
+	if x != nil {
+		return x.BundleId
+	}
+	return ""
+}
+
+func (x *RequestItem) GetBundleName() string {
+	if x != nil {
+		return x.BundleName
+	}
+	return ""
+}
+
 func (x *RequestItem) GetAppCategory() string {
 	if x != nil {
 		return x.AppCategory
@@ -1931,7 +2187,7 @@ type RequestField struct {
 
 func (x *RequestField) Reset() {
 	*x = RequestField{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2199,7 @@ func (x *RequestField) String() string {
 func (*RequestField) ProtoMessage() {}
 
 func (x *RequestField) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2212,7 @@ func (x *RequestField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestField.ProtoReflect.Descriptor instead.
 func (*RequestField) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RequestField) GetKey() string {
@@ -2048,7 +2304,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2316,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2329,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Request) GetId() string {
@@ -2276,7 +2532,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2544,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2557,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Progress) GetDoneActions() int32 {
@@ -2344,7 +2600,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2612,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2625,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Comment) GetId() string {
@@ -2444,7 +2700,7 @@ type Conversation struct {
 
 func (x *Conversation) Reset() {
 	*x = Conversation{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2712,7 @@ func (x *Conversation) String() string {
 func (*Conversation) ProtoMessage() {}
 
 func (x *Conversation) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2725,7 @@ func (x *Conversation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conversation.ProtoReflect.Descriptor instead.
 func (*Conversation) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Conversation) GetId() string {
@@ -2582,7 +2838,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2850,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2863,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Message) GetId() string {
@@ -2664,7 +2920,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2932,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2945,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -2799,7 +3055,32 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x10entitlement_name\x18\x02 \x01(\tR\x0fentitlementName\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x120\n" +
-	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x7f\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xff\x03\n" +
+	"\x06Bundle\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12%\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x05 \x01(\tR\vdescription\x12'\n" +
+	"\x0fentitlement_ids\x18\x06 \x03(\tR\x0eentitlementIds\x126\n" +
+	"\x05items\x18\a \x03(\v2 .gatehouse.request.v1.BundleItemR\x05items\x12\x19\n" +
+	"\bgone_ids\x18\b \x03(\tR\agoneIds\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12\x18\n" +
+	"\aversion\x18\v \x01(\x03R\aversion\x12\x12\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12;\n" +
+	"\vdelete_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\"\xcb\x01\n" +
+	"\n" +
+	"BundleItem\x12%\n" +
+	"\x0eentitlement_id\x18\x01 \x01(\tR\rentitlementId\x12)\n" +
+	"\x10entitlement_name\x18\x02 \x01(\tR\x0fentitlementName\x12\x15\n" +
+	"\x06app_id\x18\x03 \x01(\tR\x05appId\x12\x19\n" +
+	"\bapp_name\x18\x04 \x01(\tR\aappName\x129\n" +
+	"\x04risk\x18\x05 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x04risk\"\x7f\n" +
 	"\x06GiveUp\x12-\n" +
 	"\x02by\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x02by\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -2820,7 +3101,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
 	"\rRouteReviewer\x125\n" +
 	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
-	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x8a\x06\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\xc8\x06\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -2835,7 +3116,10 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\vgrantItemId\x12%\n" +
 	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\x12 \n" +
 	"\fnot_in_place\x18\f \x01(\bR\n" +
-	"notInPlace\x12!\n" +
+	"notInPlace\x12\x1b\n" +
+	"\tbundle_id\x18\r \x01(\tR\bbundleId\x12\x1f\n" +
+	"\vbundle_name\x18\x0e \x01(\tR\n" +
+	"bundleName\x12!\n" +
 	"\fapp_category\x18\x14 \x01(\tR\vappCategory\x12\x19\n" +
 	"\bapp_tags\x18\x15 \x03(\tR\aappTags\x12P\n" +
 	"\x10entitlement_kind\x18\x16 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x0fentitlementKind\x12P\n" +
@@ -3002,7 +3286,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -3020,82 +3304,89 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(*Entitlement)(nil),           // 13: gatehouse.request.v1.Entitlement
 	(*CatalogApp)(nil),            // 14: gatehouse.request.v1.CatalogApp
 	(*CatalogItem)(nil),           // 15: gatehouse.request.v1.CatalogItem
-	(*GiveUp)(nil),                // 16: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 17: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 18: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 19: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 20: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 21: gatehouse.request.v1.RequestItem
-	(*RequestField)(nil),          // 22: gatehouse.request.v1.RequestField
-	(*Request)(nil),               // 23: gatehouse.request.v1.Request
-	(*Progress)(nil),              // 24: gatehouse.request.v1.Progress
-	(*Comment)(nil),               // 25: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 26: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 27: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 28: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 30: gatehouse.identity.v1.Person
+	(*Bundle)(nil),                // 16: gatehouse.request.v1.Bundle
+	(*BundleItem)(nil),            // 17: gatehouse.request.v1.BundleItem
+	(*GiveUp)(nil),                // 18: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 19: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 20: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 21: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 22: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 23: gatehouse.request.v1.RequestItem
+	(*RequestField)(nil),          // 24: gatehouse.request.v1.RequestField
+	(*Request)(nil),               // 25: gatehouse.request.v1.Request
+	(*Progress)(nil),              // 26: gatehouse.request.v1.Progress
+	(*Comment)(nil),               // 27: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 28: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 29: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 30: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 32: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	29, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	29, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	29, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	31, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	31, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	31, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
 	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	29, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	29, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	31, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	31, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
 	12, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
 	13, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
 	15, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
 	15, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
 	5,  // 15: gatehouse.request.v1.CatalogApp.risks:type_name -> gatehouse.request.v1.EntitlementRisk
-	29, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
-	30, // 17: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	29, // 18: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	19, // 19: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	20, // 20: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	17, // 21: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	30, // 22: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
-	9,  // 23: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 24: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	17, // 25: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	16, // 26: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	4,  // 27: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
-	5,  // 28: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	6,  // 29: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	7,  // 30: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	30, // 31: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	30, // 32: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	21, // 33: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	29, // 34: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	8,  // 35: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	30, // 36: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	29, // 37: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	29, // 38: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	29, // 39: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	22, // 40: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
-	24, // 41: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
-	24, // 42: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
-	10, // 43: gatehouse.request.v1.Request.required_actions:type_name -> gatehouse.request.v1.RequiredAction
-	30, // 44: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	29, // 45: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	30, // 46: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
-	11, // 47: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	29, // 48: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	29, // 49: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	30, // 50: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	29, // 51: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	29, // 52: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	30, // 53: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	31, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
+	17, // 17: gatehouse.request.v1.Bundle.items:type_name -> gatehouse.request.v1.BundleItem
+	31, // 18: gatehouse.request.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
+	31, // 19: gatehouse.request.v1.Bundle.update_time:type_name -> google.protobuf.Timestamp
+	31, // 20: gatehouse.request.v1.Bundle.delete_time:type_name -> google.protobuf.Timestamp
+	5,  // 21: gatehouse.request.v1.BundleItem.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	32, // 22: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	31, // 23: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	21, // 24: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	22, // 25: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	19, // 26: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	32, // 27: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	9,  // 28: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 29: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	19, // 30: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	18, // 31: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	4,  // 32: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
+	5,  // 33: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	6,  // 34: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 35: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	32, // 36: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	32, // 37: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	23, // 38: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	31, // 39: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	8,  // 40: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	32, // 41: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	31, // 42: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	31, // 43: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	31, // 44: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	24, // 45: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
+	26, // 46: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
+	26, // 47: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
+	10, // 48: gatehouse.request.v1.Request.required_actions:type_name -> gatehouse.request.v1.RequiredAction
+	32, // 49: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	31, // 50: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	32, // 51: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	11, // 52: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	31, // 53: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	31, // 54: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	32, // 55: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	31, // 56: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	31, // 57: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	32, // 58: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -3109,7 +3400,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -15,6 +15,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -135,7 +136,18 @@ type CreateAppRequest struct {
 	OnlyByFlow bool `protobuf:"varint,14,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
 	// Name of the picture that is shown with it: small letters, digits and hyphens. Empty
 	// for none.
-	Icon          string `protobuf:"bytes,15,opt,name=icon,proto3" json:"icon,omitempty"`
+	Icon string `protobuf:"bytes,15,opt,name=icon,proto3" json:"icon,omitempty"`
+	// What kind of app it is, such as "Finance"; empty for none.
+	Category string `protobuf:"bytes,16,opt,name=category,proto3" json:"category,omitempty"`
+	// Words that it is found by. Of those that differ in upper and lower case alone the first
+	// is kept.
+	Tags []string `protobuf:"bytes,17,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Id of another app of the same owner that it sits behind; empty for none.
+	SsoAppId string `protobuf:"bytes,18,opt,name=sso_app_id,json=ssoAppId,proto3" json:"sso_app_id,omitempty"`
+	// How to get in once one has access, in plain text.
+	Instructions string `protobuf:"bytes,19,opt,name=instructions,proto3" json:"instructions,omitempty"`
+	// Whether it is approved for the catalog; unspecified counts as listed.
+	CatalogState  CatalogState `protobuf:"varint,20,opt,name=catalog_state,json=catalogState,proto3,enum=gatehouse.request.v1.CatalogState" json:"catalog_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +285,41 @@ func (x *CreateAppRequest) GetIcon() string {
 		return x.Icon
 	}
 	return ""
+}
+
+func (x *CreateAppRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *CreateAppRequest) GetSsoAppId() string {
+	if x != nil {
+		return x.SsoAppId
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetInstructions() string {
+	if x != nil {
+		return x.Instructions
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetCatalogState() CatalogState {
+	if x != nil {
+		return x.CatalogState
+	}
+	return CatalogState_CATALOG_STATE_UNSPECIFIED
 }
 
 // CreateAppResponse is the new app.
@@ -436,7 +483,8 @@ type ListAppsRequest struct {
 	// approverIds, provisioning, integrationId, deprovisioningAction,
 	// accountAdoption, createTime, updateTime, version, environmentId,
 	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow, goneUserIds,
-	// icon. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// icon, category, tags, ssoAppId, instructions, catalogState. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -566,6 +614,157 @@ func (x *ListAppsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// SearchCatalogRequest says what to look for.
+type SearchCatalogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many; 0 means 20, more than 100 means 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Words; the first eight count. Without any all apps are found, by name.
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: app.id, app.name, app.category, app.tags,
+	// app.ownerId, app.provisioning, app.environmentId, app.catalogState, held,
+	// requested, risks. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchCatalogRequest) Reset() {
+	*x = SearchCatalogRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchCatalogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchCatalogRequest) ProtoMessage() {}
+
+func (x *SearchCatalogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchCatalogRequest.ProtoReflect.Descriptor instead.
+func (*SearchCatalogRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SearchCatalogRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchCatalogRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *SearchCatalogRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchCatalogRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// SearchCatalogResponse is a page of what was found.
+type SearchCatalogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, the best first.
+	Apps []*CatalogApp `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Of a first page without a query: the categories of all apps that the caller sees, the
+	// first 200 by name.
+	Categories []string `protobuf:"bytes,3,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Of a first page without a query: the tags of all apps that the caller sees, the first 200
+	// by name.
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchCatalogResponse) Reset() {
+	*x = SearchCatalogResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchCatalogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchCatalogResponse) ProtoMessage() {}
+
+func (x *SearchCatalogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchCatalogResponse.ProtoReflect.Descriptor instead.
+func (*SearchCatalogResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SearchCatalogResponse) GetApps() []*CatalogApp {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+func (x *SearchCatalogResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *SearchCatalogResponse) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *SearchCatalogResponse) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // UpdateAppRequest says what to change.
 type UpdateAppRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +772,8 @@ type UpdateAppRequest struct {
 	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
 	// account_adoption, offered_to_all_environments, offered_environment_ids,
-	// only_by_flow and icon can be changed, under the rules of CreateAppRequest.
+	// only_by_flow, icon, category, tags, sso_app_id, instructions and catalog_state can be
+	// changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
 	// REST it may be left out: then the fields in the body are meant.
@@ -584,7 +784,7 @@ type UpdateAppRequest struct {
 
 func (x *UpdateAppRequest) Reset() {
 	*x = UpdateAppRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +796,7 @@ func (x *UpdateAppRequest) String() string {
 func (*UpdateAppRequest) ProtoMessage() {}
 
 func (x *UpdateAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +809,7 @@ func (x *UpdateAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAppRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAppRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateAppRequest) GetApp() *App {
@@ -637,7 +837,7 @@ type UpdateAppResponse struct {
 
 func (x *UpdateAppResponse) Reset() {
 	*x = UpdateAppResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +849,7 @@ func (x *UpdateAppResponse) String() string {
 func (*UpdateAppResponse) ProtoMessage() {}
 
 func (x *UpdateAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +862,7 @@ func (x *UpdateAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAppResponse.ProtoReflect.Descriptor instead.
 func (*UpdateAppResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateAppResponse) GetApp() *App {
@@ -687,7 +887,7 @@ type DeleteAppRequest struct {
 
 func (x *DeleteAppRequest) Reset() {
 	*x = DeleteAppRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +899,7 @@ func (x *DeleteAppRequest) String() string {
 func (*DeleteAppRequest) ProtoMessage() {}
 
 func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +912,7 @@ func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAppRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteAppRequest) GetId() string {
@@ -747,7 +947,7 @@ type DeleteAppResponse struct {
 
 func (x *DeleteAppResponse) Reset() {
 	*x = DeleteAppResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +959,7 @@ func (x *DeleteAppResponse) String() string {
 func (*DeleteAppResponse) ProtoMessage() {}
 
 func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +972,7 @@ func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAppResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteAppResponse) GetApp() *App {
@@ -801,14 +1001,16 @@ type CreateEntitlementRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,7,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateEntitlementRequest) Reset() {
 	*x = CreateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +1022,7 @@ func (x *CreateEntitlementRequest) String() string {
 func (*CreateEntitlementRequest) ProtoMessage() {}
 
 func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +1035,7 @@ func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateEntitlementRequest) GetAppId() string {
@@ -878,6 +1080,13 @@ func (x *CreateEntitlementRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateEntitlementRequest) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
 // CreateEntitlementResponse is the new entitlement.
 type CreateEntitlementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -889,7 +1098,7 @@ type CreateEntitlementResponse struct {
 
 func (x *CreateEntitlementResponse) Reset() {
 	*x = CreateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1110,7 @@ func (x *CreateEntitlementResponse) String() string {
 func (*CreateEntitlementResponse) ProtoMessage() {}
 
 func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1123,7 @@ func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -924,12 +1133,207 @@ func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
 	return nil
 }
 
+// BatchCreateEntitlementsRequest describes the entitlements.
+type BatchCreateEntitlementsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// What is added, in this order.
+	Requests []*NewEntitlement `protobuf:"bytes,2,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes them.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateEntitlementsRequest) Reset() {
+	*x = BatchCreateEntitlementsRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateEntitlementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateEntitlementsRequest) ProtoMessage() {}
+
+func (x *BatchCreateEntitlementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateEntitlementsRequest.ProtoReflect.Descriptor instead.
+func (*BatchCreateEntitlementsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchCreateEntitlementsRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *BatchCreateEntitlementsRequest) GetRequests() []*NewEntitlement {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *BatchCreateEntitlementsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// NewEntitlement describes one of several, as CreateEntitlementRequest describes one.
+type NewEntitlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, unique within the app.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it allows.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What kind of thing it is.
+	Kind EntitlementKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
+	// What the app itself calls it.
+	Ref string `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`
+	// How much harm can be done with it.
+	Risk          EntitlementRisk `protobuf:"varint,5,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewEntitlement) Reset() {
+	*x = NewEntitlement{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewEntitlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewEntitlement) ProtoMessage() {}
+
+func (x *NewEntitlement) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewEntitlement.ProtoReflect.Descriptor instead.
+func (*NewEntitlement) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *NewEntitlement) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetKind() EntitlementKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED
+}
+
+func (x *NewEntitlement) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *NewEntitlement) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
+// BatchCreateEntitlementsResponse is the new entitlements.
+type BatchCreateEntitlementsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entitlements, in the order asked.
+	Entitlements  []*Entitlement `protobuf:"bytes,1,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateEntitlementsResponse) Reset() {
+	*x = BatchCreateEntitlementsResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateEntitlementsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateEntitlementsResponse) ProtoMessage() {}
+
+func (x *BatchCreateEntitlementsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateEntitlementsResponse.ProtoReflect.Descriptor instead.
+func (*BatchCreateEntitlementsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *BatchCreateEntitlementsResponse) GetEntitlements() []*Entitlement {
+	if x != nil {
+		return x.Entitlements
+	}
+	return nil
+}
+
 // UpdateEntitlementRequest says what to change.
 type UpdateEntitlementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The entitlement with its id, its app_id, the new values and, if the change
 	// is to be made only to the entitlement as it was seen, its etag. name,
-	// description and ref can be changed, under the rules of
+	// description, ref and risk can be changed, under the rules of
 	// CreateEntitlementRequest.
 	Entitlement *Entitlement `protobuf:"bytes,1,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
 	// Which fields of entitlement to change, such as "name,description". Over REST
@@ -941,7 +1345,7 @@ type UpdateEntitlementRequest struct {
 
 func (x *UpdateEntitlementRequest) Reset() {
 	*x = UpdateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1357,7 @@ func (x *UpdateEntitlementRequest) String() string {
 func (*UpdateEntitlementRequest) ProtoMessage() {}
 
 func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1370,7 @@ func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateEntitlementRequest) GetEntitlement() *Entitlement {
@@ -994,7 +1398,7 @@ type UpdateEntitlementResponse struct {
 
 func (x *UpdateEntitlementResponse) Reset() {
 	*x = UpdateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1410,7 @@ func (x *UpdateEntitlementResponse) String() string {
 func (*UpdateEntitlementResponse) ProtoMessage() {}
 
 func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1423,7 @@ func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -1046,7 +1450,7 @@ type DeleteEntitlementRequest struct {
 
 func (x *DeleteEntitlementRequest) Reset() {
 	*x = DeleteEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1462,7 @@ func (x *DeleteEntitlementRequest) String() string {
 func (*DeleteEntitlementRequest) ProtoMessage() {}
 
 func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1475,7 @@ func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteEntitlementRequest) GetAppId() string {
@@ -1111,7 +1515,7 @@ type DeleteEntitlementResponse struct {
 
 func (x *DeleteEntitlementResponse) Reset() {
 	*x = DeleteEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1527,7 @@ func (x *DeleteEntitlementResponse) String() string {
 func (*DeleteEntitlementResponse) ProtoMessage() {}
 
 func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1540,7 @@ func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 // ListEntitlementsRequest asks what can be held in an app.
@@ -1150,7 +1554,7 @@ type ListEntitlementsRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, appId, name, description, kind, ref,
-	// createTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// createTime, version, environmentId, risk. INVALID_ARGUMENT: FILTER_INVALID,
 	// FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
@@ -1163,7 +1567,7 @@ type ListEntitlementsRequest struct {
 
 func (x *ListEntitlementsRequest) Reset() {
 	*x = ListEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1579,7 @@ func (x *ListEntitlementsRequest) String() string {
 func (*ListEntitlementsRequest) ProtoMessage() {}
 
 func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1592,7 @@ func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListEntitlementsRequest) GetAppId() string {
@@ -1239,7 +1643,7 @@ type ListEntitlementsResponse struct {
 
 func (x *ListEntitlementsResponse) Reset() {
 	*x = ListEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1655,7 @@ func (x *ListEntitlementsResponse) String() string {
 func (*ListEntitlementsResponse) ProtoMessage() {}
 
 func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1668,7 @@ func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -1291,20 +1695,26 @@ type CreateRequestRequest struct {
 	Kind RequestKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
 	// Id or user name of the user whose access it is about; empty means the caller.
 	BeneficiaryId string `protobuf:"bytes,3,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
-	// Ids of what is asked for; each once.
+	// Ids of what is asked for; each once. There must be one, or a bundle.
 	EntitlementIds []string `protobuf:"bytes,4,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
 	// Why.
 	Justification string `protobuf:"bytes,5,opt,name=justification,proto3" json:"justification,omitempty"`
 	// When the access ends, in the future; unset means permanent. Only for a
 	// grant.
-	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// Ids of bundles that are asked for, each once. What the beneficiary has or has requested
+	// of one is left out, as is what is gone or does not exist for them; with the rest a request
+	// has 50 items at most. Only for a grant.
+	BundleIds []string `protobuf:"bytes,7,rep,name=bundle_ids,json=bundleIds,proto3" json:"bundle_ids,omitempty"`
+	// What is filled in for the fields that flows ask for, by their keys. Only for a grant.
+	Fields        map[string]string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1726,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1739,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateRequestRequest) GetRequestId() string {
@@ -1374,6 +1784,20 @@ func (x *CreateRequestRequest) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateRequestRequest) GetBundleIds() []string {
+	if x != nil {
+		return x.BundleIds
+	}
+	return nil
+}
+
+func (x *CreateRequestRequest) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 // CreateRequestResponse is the request.
 type CreateRequestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1385,7 +1809,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1821,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1834,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1431,7 +1855,7 @@ type PreviewRequestRequest struct {
 
 func (x *PreviewRequestRequest) Reset() {
 	*x = PreviewRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1867,7 @@ func (x *PreviewRequestRequest) String() string {
 func (*PreviewRequestRequest) ProtoMessage() {}
 
 func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1880,7 @@ func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
@@ -1469,7 +1893,8 @@ func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
 // PreviewRequestResponse says what would happen.
 type PreviewRequestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each entitlement, in the order asked.
+	// One for each entitlement, in the order asked, and behind them for what bundles have. Of
+	// that, what would be refused as ALREADY_HELD or ALREADY_REQUESTED would be left out.
 	Items         []*PreviewItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1477,7 +1902,7 @@ type PreviewRequestResponse struct {
 
 func (x *PreviewRequestResponse) Reset() {
 	*x = PreviewRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1914,7 @@ func (x *PreviewRequestResponse) String() string {
 func (*PreviewRequestResponse) ProtoMessage() {}
 
 func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1927,7 @@ func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PreviewRequestResponse) GetItems() []*PreviewItem {
@@ -1519,18 +1944,23 @@ type PreviewItem struct {
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
 	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
-	// NOT_COVERED_BY_FLOW or NOT_FOR_ONESELF; empty if it would be taken.
+	// NOT_COVERED_BY_FLOW, APP_UNLISTED, ENTITLEMENT_NOT_DESCRIBED, CONDITION_FAILED,
+	// OUTSIDE_WEEKLY_HOURS, JUSTIFICATION_TOO_SHORT, FIELD_MISSING, FIELD_INVALID or
+	// NOT_FOR_ONESELF; empty if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
-	// Who would decide it. Unset if it would be refused, and while this cannot be looked
-	// up, which keeps nobody from asking.
-	Route         *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// Who would decide it; of what is over a limit, if it were within. Unset if it would be
+	// refused otherwise, and while this cannot be looked up, which keeps nobody from asking.
+	Route *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// The limits of the flow that would decide it, of what is to be given; unset if there
+	// are none.
+	Limits        *ItemLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewItem) Reset() {
 	*x = PreviewItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1972,7 @@ func (x *PreviewItem) String() string {
 func (*PreviewItem) ProtoMessage() {}
 
 func (x *PreviewItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1985,7 @@ func (x *PreviewItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewItem.ProtoReflect.Descriptor instead.
 func (*PreviewItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PreviewItem) GetItem() *RequestItem {
@@ -1577,6 +2007,178 @@ func (x *PreviewItem) GetRoute() *Route {
 		return x.Route
 	}
 	return nil
+}
+
+func (x *PreviewItem) GetLimits() *ItemLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// ItemLimits are what a flow refuses to go beyond.
+type ItemLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long access may be; unset for no limit.
+	MaxDuration *durationpb.Duration `protobuf:"bytes,1,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
+	// How many characters the justification has at least.
+	MinJustificationLength int32 `protobuf:"varint,2,opt,name=min_justification_length,json=minJustificationLength,proto3" json:"min_justification_length,omitempty"`
+	// What whoever asks is asked for.
+	Fields []*ItemField `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Set if it cannot be asked for at this moment: when it can be again.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemLimits) Reset() {
+	*x = ItemLimits{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemLimits) ProtoMessage() {}
+
+func (x *ItemLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemLimits.ProtoReflect.Descriptor instead.
+func (*ItemLimits) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ItemLimits) GetMaxDuration() *durationpb.Duration {
+	if x != nil {
+		return x.MaxDuration
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetMinJustificationLength() int32 {
+	if x != nil {
+		return x.MinJustificationLength
+	}
+	return 0
+}
+
+func (x *ItemLimits) GetFields() []*ItemField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ItemLimits) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
+// ItemField is something that whoever asks is asked for.
+type ItemField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called in the request's fields.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the form calls it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// A sentence that helps to fill it in; may be empty.
+	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	// What it takes: "text", "number" (a decimal, such as -12.5), "date" (YYYY-MM-DD) or
+	// "choice" (one of options).
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What can be chosen.
+	Options []string `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
+	// True if it must be filled in.
+	Required      bool `protobuf:"varint,6,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemField) Reset() {
+	*x = ItemField{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemField) ProtoMessage() {}
+
+func (x *ItemField) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemField.ProtoReflect.Descriptor instead.
+func (*ItemField) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ItemField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ItemField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ItemField) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *ItemField) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ItemField) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ItemField) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
 }
 
 // AssignAccessRequest says who is to get what.
@@ -1601,7 +2203,7 @@ type AssignAccessRequest struct {
 
 func (x *AssignAccessRequest) Reset() {
 	*x = AssignAccessRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +2215,7 @@ func (x *AssignAccessRequest) String() string {
 func (*AssignAccessRequest) ProtoMessage() {}
 
 func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +2228,7 @@ func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessRequest.ProtoReflect.Descriptor instead.
 func (*AssignAccessRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AssignAccessRequest) GetRequestId() string {
@@ -1677,7 +2279,7 @@ type AssignAccessResponse struct {
 
 func (x *AssignAccessResponse) Reset() {
 	*x = AssignAccessResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +2291,7 @@ func (x *AssignAccessResponse) String() string {
 func (*AssignAccessResponse) ProtoMessage() {}
 
 func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +2304,7 @@ func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAccessResponse.ProtoReflect.Descriptor instead.
 func (*AssignAccessResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AssignAccessResponse) GetRequests() []*Request {
@@ -1736,7 +2338,7 @@ type SkippedAssignment struct {
 
 func (x *SkippedAssignment) Reset() {
 	*x = SkippedAssignment{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +2350,7 @@ func (x *SkippedAssignment) String() string {
 func (*SkippedAssignment) ProtoMessage() {}
 
 func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +2363,7 @@ func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedAssignment.ProtoReflect.Descriptor instead.
 func (*SkippedAssignment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SkippedAssignment) GetUserId() string {
@@ -1803,7 +2405,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +2417,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +2430,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PreviewAssignmentRequest) GetAssignment() *AssignAccessRequest {
@@ -1851,7 +2453,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2465,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2478,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PreviewAssignmentResponse) GetApps() []*AssignmentApp {
@@ -1909,7 +2511,7 @@ type AssignmentApp struct {
 
 func (x *AssignmentApp) Reset() {
 	*x = AssignmentApp{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +2523,7 @@ func (x *AssignmentApp) String() string {
 func (*AssignmentApp) ProtoMessage() {}
 
 func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2536,7 @@ func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentApp.ProtoReflect.Descriptor instead.
 func (*AssignmentApp) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AssignmentApp) GetAppId() string {
@@ -1978,7 +2580,7 @@ type AssignmentItem struct {
 
 func (x *AssignmentItem) Reset() {
 	*x = AssignmentItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2592,7 @@ func (x *AssignmentItem) String() string {
 func (*AssignmentItem) ProtoMessage() {}
 
 func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2605,7 @@ func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentItem.ProtoReflect.Descriptor instead.
 func (*AssignmentItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AssignmentItem) GetUser() *v1.Person {
@@ -2052,7 +2654,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2666,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2679,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -2098,7 +2700,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +2712,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2725,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -2171,7 +2773,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2785,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2798,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -2275,7 +2877,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2889,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2902,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -2339,7 +2941,7 @@ type CountRequestsRequest struct {
 
 func (x *CountRequestsRequest) Reset() {
 	*x = CountRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2953,7 @@ func (x *CountRequestsRequest) String() string {
 func (*CountRequestsRequest) ProtoMessage() {}
 
 func (x *CountRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2966,7 @@ func (x *CountRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountRequestsRequest.ProtoReflect.Descriptor instead.
 func (*CountRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CountRequestsRequest) GetView() RequestView {
@@ -2422,7 +3024,7 @@ type CountRequestsResponse struct {
 
 func (x *CountRequestsResponse) Reset() {
 	*x = CountRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +3036,7 @@ func (x *CountRequestsResponse) String() string {
 func (*CountRequestsResponse) ProtoMessage() {}
 
 func (x *CountRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +3049,7 @@ func (x *CountRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountRequestsResponse.ProtoReflect.Descriptor instead.
 func (*CountRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CountRequestsResponse) GetCount() int32 {
@@ -2477,7 +3079,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +3091,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +3104,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -2530,7 +3132,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +3144,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +3157,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -2580,7 +3182,7 @@ type GiveUpRequestRequest struct {
 
 func (x *GiveUpRequestRequest) Reset() {
 	*x = GiveUpRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +3194,7 @@ func (x *GiveUpRequestRequest) String() string {
 func (*GiveUpRequestRequest) ProtoMessage() {}
 
 func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +3207,7 @@ func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GiveUpRequestRequest) GetId() string {
@@ -2640,7 +3242,7 @@ type GiveUpRequestResponse struct {
 
 func (x *GiveUpRequestResponse) Reset() {
 	*x = GiveUpRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2652,7 +3254,7 @@ func (x *GiveUpRequestResponse) String() string {
 func (*GiveUpRequestResponse) ProtoMessage() {}
 
 func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2665,7 +3267,7 @@ func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GiveUpRequestResponse) GetRequest() *Request {
@@ -2694,7 +3296,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +3308,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +3321,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -2754,7 +3356,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2766,7 +3368,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2779,7 +3381,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -2813,7 +3415,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +3427,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +3440,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -2889,7 +3491,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +3503,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +3516,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2954,7 +3556,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3568,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[44]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3581,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -3030,7 +3632,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3644,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[45]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3657,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -3076,7 +3678,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\a\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\t\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -3096,7 +3698,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\x12 \n" +
 	"\fonly_by_flow\x18\x0e \x01(\bR\n" +
 	"onlyByFlow\x12,\n" +
-	"\x04icon\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x04icon\"}\n" +
+	"\x04icon\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x04icon\x12#\n" +
+	"\bcategory\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x182R\bcategory\x12&\n" +
+	"\x04tags\x18\x11 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\"\br\x06\x18(2\x02\\SR\x04tags\x12)\n" +
+	"\n" +
+	"sso_app_id\x18\x12 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bssoAppId\x12,\n" +
+	"\finstructions\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\finstructions\x12Q\n" +
+	"\rcatalog_state\x18\x14 \x01(\x0e2\".gatehouse.request.v1.CatalogStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\fcatalogState\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -3113,7 +3721,20 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"i\n" +
 	"\x10ListAppsResponse\x12-\n" +
 	"\x04apps\x18\x01 \x03(\v2\x19.gatehouse.request.v1.AppR\x04apps\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x14SearchCatalogRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12\x1e\n" +
+	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\"\xa9\x01\n" +
+	"\x15SearchCatalogResponse\x124\n" +
+	"\x04apps\x18\x01 \x03(\v2 .gatehouse.request.v1.CatalogAppR\x04apps\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x03 \x03(\tR\n" +
+	"categories\x12\x12\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"\x84\x01\n" +
 	"\x10UpdateAppRequest\x123\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppB\x06\xbaH\x03\xc8\x01\x01R\x03app\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3126,7 +3747,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
 	"end_access\x18\x03 \x01(\bR\tendAccess\"@\n" +
 	"\x11DeleteAppResponse\x12+\n" +
-	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x98\x02\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\xdd\x02\n" +
 	"\x18CreateEntitlementRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -3135,9 +3756,25 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
 	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12C\n" +
+	"\x04risk\x18\a \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04risk\"`\n" +
 	"\x19CreateEntitlementResponse\x12C\n" +
-	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xa4\x01\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xbb\x01\n" +
+	"\x1eBatchCreateEntitlementsRequest\x12\x1f\n" +
+	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12L\n" +
+	"\brequests\x18\x02 \x03(\v2$.gatehouse.request.v1.NewEntitlementB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\brequests\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x86\x02\n" +
+	"\x0eNewEntitlement\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12G\n" +
+	"\x04kind\x18\x03 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
+	"\x03ref\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12C\n" +
+	"\x04risk\x18\x05 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04risk\"h\n" +
+	"\x1fBatchCreateEntitlementsResponse\x12E\n" +
+	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\"\xa4\x01\n" +
 	"\x18UpdateEntitlementRequest\x12K\n" +
 	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementB\x06\xbaH\x03\xc8\x01\x01R\ventitlement\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3160,26 +3797,47 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x04\n" +
 	"\x14CreateRequestRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12A\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.request.v1.RequestKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x126\n" +
-	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12<\n" +
-	"\x0fentitlement_ids\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
+	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12:\n" +
+	"\x0fentitlement_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
 	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"P\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x120\n" +
+	"\n" +
+	"bundle_ids\x18\a \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\n" +
+	"\x18\x01\"\x05r\x03\xb0\x01\x01R\tbundleIds\x12e\n" +
+	"\x06fields\x18\x14 \x03(\v26.gatehouse.request.v1.CreateRequestRequest.FieldsEntryB\x15\xbaH\x12\x9a\x01\x0f\x102\"\x04r\x02\x18(*\x05r\x03\x18\xa0\x1fR\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
 	"\x15CreateRequestResponse\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"e\n" +
 	"\x15PreviewRequestRequest\x12L\n" +
 	"\arequest\x18\x01 \x01(\v2*.gatehouse.request.v1.CreateRequestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"Q\n" +
 	"\x16PreviewRequestResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\x91\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xcb\x01\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
-	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\"\x98\x02\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x128\n" +
+	"\x06limits\x18\x14 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
+	"\n" +
+	"ItemLimits\x12<\n" +
+	"\fmax_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vmaxDuration\x128\n" +
+	"\x18min_justification_length\x18\x02 \x01(\x05R\x16minJustificationLength\x127\n" +
+	"\x06fields\x18\x03 \x03(\v2\x1f.gatehouse.request.v1.ItemFieldR\x06fields\x127\n" +
+	"\tnext_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"\x91\x01\n" +
+	"\tItemField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x18\n" +
+	"\aoptions\x18\x05 \x03(\tR\aoptions\x12\x1a\n" +
+	"\brequired\x18\x06 \x01(\bR\brequired\"\x98\x02\n" +
 	"\x13AssignAccessRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x123\n" +
@@ -3289,8 +3947,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
 	"\x13REQUEST_VIEW_CLOSED\x10\x04\x12 \n" +
-	"\x1cREQUEST_VIEW_ACTION_REQUIRED\x10\x052\xd7\n" +
-	"\n" +
+	"\x1cREQUEST_VIEW_ACTION_REQUIRED\x10\x052\xb4\r\n" +
 	"\n" +
 	"AppService\x12y\n" +
 	"\tCreateApp\x12&.gatehouse.request.v1.CreateAppRequest\x1a'.gatehouse.request.v1.CreateAppResponse\"\x1b\xa2\xbb\x18\x04\n" +
@@ -3299,11 +3956,15 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apps/{id}\x90\x02\x01\x12y\n" +
 	"\bListApps\x12%.gatehouse.request.v1.ListAppsRequest\x1a&.gatehouse.request.v1.ListAppsResponse\"\x1e\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\n" +
-	"\x12\b/v1/apps\x90\x02\x01\x12\x84\x01\n" +
+	"\x12\b/v1/apps\x90\x02\x01\x12\x92\x01\n" +
+	"\rSearchCatalog\x12*.gatehouse.request.v1.SearchCatalogRequest\x1a+.gatehouse.request.v1.SearchCatalogResponse\"(\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/catalog:search\x90\x02\x01\x12\x84\x01\n" +
 	"\tUpdateApp\x12&.gatehouse.request.v1.UpdateAppRequest\x1a'.gatehouse.request.v1.UpdateAppResponse\"&\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12{\n" +
 	"\tDeleteApp\x12&.gatehouse.request.v1.DeleteAppRequest\x1a'.gatehouse.request.v1.DeleteAppResponse\"\x1d\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xc5\x01\n" +
+	"\x17BatchCreateEntitlements\x124.gatehouse.request.v1.BatchCreateEntitlementsRequest\x1a5.gatehouse.request.v1.BatchCreateEntitlementsResponse\"=\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/apps/{app_id}/entitlements:batchCreate\x12\xa7\x01\n" +
 	"\x11CreateEntitlement\x12..gatehouse.request.v1.CreateEntitlementRequest\x1a/.gatehouse.request.v1.CreateEntitlementResponse\"1\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xce\x01\n" +
 	"\x11UpdateEntitlement\x12..gatehouse.request.v1.UpdateEntitlementRequest\x1a/.gatehouse.request.v1.UpdateEntitlementResponse\"X\xa2\xbb\x18\x04\n" +
@@ -3353,164 +4014,192 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
-	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
-	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
-	(*CreateAppResponse)(nil),         // 2: gatehouse.request.v1.CreateAppResponse
-	(*GetAppRequest)(nil),             // 3: gatehouse.request.v1.GetAppRequest
-	(*GetAppResponse)(nil),            // 4: gatehouse.request.v1.GetAppResponse
-	(*ListAppsRequest)(nil),           // 5: gatehouse.request.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),          // 6: gatehouse.request.v1.ListAppsResponse
-	(*UpdateAppRequest)(nil),          // 7: gatehouse.request.v1.UpdateAppRequest
-	(*UpdateAppResponse)(nil),         // 8: gatehouse.request.v1.UpdateAppResponse
-	(*DeleteAppRequest)(nil),          // 9: gatehouse.request.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),         // 10: gatehouse.request.v1.DeleteAppResponse
-	(*CreateEntitlementRequest)(nil),  // 11: gatehouse.request.v1.CreateEntitlementRequest
-	(*CreateEntitlementResponse)(nil), // 12: gatehouse.request.v1.CreateEntitlementResponse
-	(*UpdateEntitlementRequest)(nil),  // 13: gatehouse.request.v1.UpdateEntitlementRequest
-	(*UpdateEntitlementResponse)(nil), // 14: gatehouse.request.v1.UpdateEntitlementResponse
-	(*DeleteEntitlementRequest)(nil),  // 15: gatehouse.request.v1.DeleteEntitlementRequest
-	(*DeleteEntitlementResponse)(nil), // 16: gatehouse.request.v1.DeleteEntitlementResponse
-	(*ListEntitlementsRequest)(nil),   // 17: gatehouse.request.v1.ListEntitlementsRequest
-	(*ListEntitlementsResponse)(nil),  // 18: gatehouse.request.v1.ListEntitlementsResponse
-	(*CreateRequestRequest)(nil),      // 19: gatehouse.request.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),     // 20: gatehouse.request.v1.CreateRequestResponse
-	(*PreviewRequestRequest)(nil),     // 21: gatehouse.request.v1.PreviewRequestRequest
-	(*PreviewRequestResponse)(nil),    // 22: gatehouse.request.v1.PreviewRequestResponse
-	(*PreviewItem)(nil),               // 23: gatehouse.request.v1.PreviewItem
-	(*AssignAccessRequest)(nil),       // 24: gatehouse.request.v1.AssignAccessRequest
-	(*AssignAccessResponse)(nil),      // 25: gatehouse.request.v1.AssignAccessResponse
-	(*SkippedAssignment)(nil),         // 26: gatehouse.request.v1.SkippedAssignment
-	(*PreviewAssignmentRequest)(nil),  // 27: gatehouse.request.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil), // 28: gatehouse.request.v1.PreviewAssignmentResponse
-	(*AssignmentApp)(nil),             // 29: gatehouse.request.v1.AssignmentApp
-	(*AssignmentItem)(nil),            // 30: gatehouse.request.v1.AssignmentItem
-	(*GetRequestRequest)(nil),         // 31: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),        // 32: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),       // 33: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),      // 34: gatehouse.request.v1.ListRequestsResponse
-	(*CountRequestsRequest)(nil),      // 35: gatehouse.request.v1.CountRequestsRequest
-	(*CountRequestsResponse)(nil),     // 36: gatehouse.request.v1.CountRequestsResponse
-	(*CancelRequestRequest)(nil),      // 37: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),     // 38: gatehouse.request.v1.CancelRequestResponse
-	(*GiveUpRequestRequest)(nil),      // 39: gatehouse.request.v1.GiveUpRequestRequest
-	(*GiveUpRequestResponse)(nil),     // 40: gatehouse.request.v1.GiveUpRequestResponse
-	(*AddCommentRequest)(nil),         // 41: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 42: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 43: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 44: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 45: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 46: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 47: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 48: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),              // 49: gatehouse.request.v1.AccountAdoption
-	(*App)(nil),                       // 50: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 51: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 52: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 53: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 54: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
-	(*Request)(nil),                   // 56: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 57: gatehouse.request.v1.RequestItem
-	(*Route)(nil),                     // 58: gatehouse.request.v1.Route
-	(*v1.Person)(nil),                 // 59: gatehouse.identity.v1.Person
-	(RequestState)(0),                 // 60: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 61: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 62: gatehouse.request.v1.TimelineEntry
+	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
+	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
+	(*CreateAppResponse)(nil),               // 2: gatehouse.request.v1.CreateAppResponse
+	(*GetAppRequest)(nil),                   // 3: gatehouse.request.v1.GetAppRequest
+	(*GetAppResponse)(nil),                  // 4: gatehouse.request.v1.GetAppResponse
+	(*ListAppsRequest)(nil),                 // 5: gatehouse.request.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),                // 6: gatehouse.request.v1.ListAppsResponse
+	(*SearchCatalogRequest)(nil),            // 7: gatehouse.request.v1.SearchCatalogRequest
+	(*SearchCatalogResponse)(nil),           // 8: gatehouse.request.v1.SearchCatalogResponse
+	(*UpdateAppRequest)(nil),                // 9: gatehouse.request.v1.UpdateAppRequest
+	(*UpdateAppResponse)(nil),               // 10: gatehouse.request.v1.UpdateAppResponse
+	(*DeleteAppRequest)(nil),                // 11: gatehouse.request.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),               // 12: gatehouse.request.v1.DeleteAppResponse
+	(*CreateEntitlementRequest)(nil),        // 13: gatehouse.request.v1.CreateEntitlementRequest
+	(*CreateEntitlementResponse)(nil),       // 14: gatehouse.request.v1.CreateEntitlementResponse
+	(*BatchCreateEntitlementsRequest)(nil),  // 15: gatehouse.request.v1.BatchCreateEntitlementsRequest
+	(*NewEntitlement)(nil),                  // 16: gatehouse.request.v1.NewEntitlement
+	(*BatchCreateEntitlementsResponse)(nil), // 17: gatehouse.request.v1.BatchCreateEntitlementsResponse
+	(*UpdateEntitlementRequest)(nil),        // 18: gatehouse.request.v1.UpdateEntitlementRequest
+	(*UpdateEntitlementResponse)(nil),       // 19: gatehouse.request.v1.UpdateEntitlementResponse
+	(*DeleteEntitlementRequest)(nil),        // 20: gatehouse.request.v1.DeleteEntitlementRequest
+	(*DeleteEntitlementResponse)(nil),       // 21: gatehouse.request.v1.DeleteEntitlementResponse
+	(*ListEntitlementsRequest)(nil),         // 22: gatehouse.request.v1.ListEntitlementsRequest
+	(*ListEntitlementsResponse)(nil),        // 23: gatehouse.request.v1.ListEntitlementsResponse
+	(*CreateRequestRequest)(nil),            // 24: gatehouse.request.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),           // 25: gatehouse.request.v1.CreateRequestResponse
+	(*PreviewRequestRequest)(nil),           // 26: gatehouse.request.v1.PreviewRequestRequest
+	(*PreviewRequestResponse)(nil),          // 27: gatehouse.request.v1.PreviewRequestResponse
+	(*PreviewItem)(nil),                     // 28: gatehouse.request.v1.PreviewItem
+	(*ItemLimits)(nil),                      // 29: gatehouse.request.v1.ItemLimits
+	(*ItemField)(nil),                       // 30: gatehouse.request.v1.ItemField
+	(*AssignAccessRequest)(nil),             // 31: gatehouse.request.v1.AssignAccessRequest
+	(*AssignAccessResponse)(nil),            // 32: gatehouse.request.v1.AssignAccessResponse
+	(*SkippedAssignment)(nil),               // 33: gatehouse.request.v1.SkippedAssignment
+	(*PreviewAssignmentRequest)(nil),        // 34: gatehouse.request.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),       // 35: gatehouse.request.v1.PreviewAssignmentResponse
+	(*AssignmentApp)(nil),                   // 36: gatehouse.request.v1.AssignmentApp
+	(*AssignmentItem)(nil),                  // 37: gatehouse.request.v1.AssignmentItem
+	(*GetRequestRequest)(nil),               // 38: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),              // 39: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),             // 40: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),            // 41: gatehouse.request.v1.ListRequestsResponse
+	(*CountRequestsRequest)(nil),            // 42: gatehouse.request.v1.CountRequestsRequest
+	(*CountRequestsResponse)(nil),           // 43: gatehouse.request.v1.CountRequestsResponse
+	(*CancelRequestRequest)(nil),            // 44: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),           // 45: gatehouse.request.v1.CancelRequestResponse
+	(*GiveUpRequestRequest)(nil),            // 46: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),           // 47: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),               // 48: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),              // 49: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),             // 50: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),            // 51: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),             // 52: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),            // 53: gatehouse.request.v1.ListTimelineResponse
+	nil,                                     // 54: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	(ProvisioningSupport)(0),                // 55: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 56: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 57: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 58: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 59: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 60: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),                      // 61: gatehouse.request.v1.CatalogApp
+	(*fieldmaskpb.FieldMask)(nil),           // 62: google.protobuf.FieldMask
+	(EntitlementKind)(0),                    // 63: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),                    // 64: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),                        // 65: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),           // 66: google.protobuf.Timestamp
+	(*Request)(nil),                         // 67: gatehouse.request.v1.Request
+	(*RequestItem)(nil),                     // 68: gatehouse.request.v1.RequestItem
+	(*Route)(nil),                           // 69: gatehouse.request.v1.Route
+	(*durationpb.Duration)(nil),             // 70: google.protobuf.Duration
+	(*v1.Person)(nil),                       // 71: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 72: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 73: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 74: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	47, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	48, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	49, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	50, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	51, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	50, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	50, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	50, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	52, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	50, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	50, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	53, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	51, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	51, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	52, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	51, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	51, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	54, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	55, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	56, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	19, // 20: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	23, // 21: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	57, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	58, // 23: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
-	55, // 24: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	56, // 25: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
-	26, // 26: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
-	24, // 27: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
-	29, // 28: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
-	30, // 29: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	47, // 30: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	59, // 31: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	57, // 32: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	56, // 33: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 34: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	60, // 35: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	56, // 36: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	0,  // 37: gatehouse.request.v1.CountRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	60, // 38: gatehouse.request.v1.CountRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	56, // 39: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	56, // 40: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	61, // 41: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	61, // 42: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	62, // 43: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 44: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 45: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 46: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 47: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 48: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	11, // 49: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	13, // 50: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	15, // 51: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	17, // 52: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	19, // 53: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	21, // 54: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	24, // 55: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	27, // 56: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	31, // 57: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	33, // 58: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	35, // 59: gatehouse.request.v1.RequestService.CountRequests:input_type -> gatehouse.request.v1.CountRequestsRequest
-	37, // 60: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	39, // 61: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	41, // 62: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	43, // 63: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	45, // 64: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 65: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 66: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 67: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 68: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 69: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	12, // 70: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	14, // 71: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	16, // 72: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	18, // 73: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	20, // 74: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	22, // 75: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	25, // 76: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	28, // 77: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	32, // 78: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	34, // 79: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	36, // 80: gatehouse.request.v1.RequestService.CountRequests:output_type -> gatehouse.request.v1.CountRequestsResponse
-	38, // 81: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	40, // 82: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	42, // 83: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	44, // 84: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	46, // 85: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	65, // [65:86] is the sub-list for method output_type
-	44, // [44:65] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	55, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	56, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	57, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	58, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	59, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	60, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	59, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	59, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	61, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
+	59, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	62, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	59, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	63, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	64, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	60, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	16, // 16: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
+	63, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	64, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	60, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	60, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	62, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	60, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	60, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	65, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	66, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	54, // 26: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	67, // 27: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	24, // 28: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	28, // 29: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	68, // 30: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	69, // 31: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
+	29, // 32: gatehouse.request.v1.PreviewItem.limits:type_name -> gatehouse.request.v1.ItemLimits
+	70, // 33: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
+	30, // 34: gatehouse.request.v1.ItemLimits.fields:type_name -> gatehouse.request.v1.ItemField
+	66, // 35: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
+	66, // 36: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	67, // 37: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	33, // 38: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	31, // 39: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	36, // 40: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	37, // 41: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	55, // 42: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	71, // 43: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	68, // 44: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	67, // 45: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 46: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	72, // 47: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	67, // 48: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	0,  // 49: gatehouse.request.v1.CountRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	72, // 50: gatehouse.request.v1.CountRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	67, // 51: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	67, // 52: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	73, // 53: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	73, // 54: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	74, // 55: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 56: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 57: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 58: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 59: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
+	9,  // 60: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	11, // 61: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	15, // 62: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	13, // 63: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	18, // 64: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	20, // 65: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	22, // 66: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	24, // 67: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	26, // 68: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	31, // 69: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	34, // 70: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	38, // 71: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	40, // 72: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	42, // 73: gatehouse.request.v1.RequestService.CountRequests:input_type -> gatehouse.request.v1.CountRequestsRequest
+	44, // 74: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	46, // 75: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	48, // 76: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	50, // 77: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	52, // 78: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 79: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 80: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 81: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 82: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
+	10, // 83: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	12, // 84: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	17, // 85: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	14, // 86: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	19, // 87: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	21, // 88: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	23, // 89: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	25, // 90: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	27, // 91: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	32, // 92: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	35, // 93: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	39, // 94: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	41, // 95: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	43, // 96: gatehouse.request.v1.RequestService.CountRequests:output_type -> gatehouse.request.v1.CountRequestsResponse
+	45, // 97: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	47, // 98: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	49, // 99: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	51, // 100: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	53, // 101: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	79, // [79:102] is the sub-list for method output_type
+	56, // [56:79] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -3525,7 +4214,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   46,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

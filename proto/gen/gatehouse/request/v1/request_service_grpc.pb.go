@@ -693,8 +693,11 @@ type RequestServiceClient interface {
 	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
+	// Of a bundle what is held or requested already is left out; if all of it is, it is
+	// refused as that is.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID. Limits of the flow that decides an item,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID; BUNDLE_UNKNOWN, also for one of which the
+	// caller sees nothing or nothing is left, REQUEST_TOO_LARGE. Limits of the flow that decides an item,
 	// each with its field, and several in one answer: LONGER_THAN_ALLOWED,
 	// JUSTIFICATION_TOO_SHORT (metadata min_justification_length), FIELD_MISSING and
 	// FIELD_INVALID (metadata field), FIELD_UNKNOWN for a field that no flow asks for.
@@ -706,7 +709,7 @@ type RequestServiceClient interface {
 	// changes. It is for whom CreateRequest is for, as it tells what somebody holds; but
 	// of what the caller may not request for themselves it says so by its refusal.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID, BUNDLE_UNKNOWN, REQUEST_TOO_LARGE.
 	PreviewRequest(ctx context.Context, in *PreviewRequestRequest, opts ...grpc.CallOption) (*PreviewRequestResponse, error)
 	// AssignAccess gives any set of apps to one or many people at once. Each person who
 	// gets anything gets one request of origin assignment, with the caller as its
@@ -922,8 +925,11 @@ type RequestServiceServer interface {
 	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
+	// Of a bundle what is held or requested already is left out; if all of it is, it is
+	// refused as that is.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID. Limits of the flow that decides an item,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID; BUNDLE_UNKNOWN, also for one of which the
+	// caller sees nothing or nothing is left, REQUEST_TOO_LARGE. Limits of the flow that decides an item,
 	// each with its field, and several in one answer: LONGER_THAN_ALLOWED,
 	// JUSTIFICATION_TOO_SHORT (metadata min_justification_length), FIELD_MISSING and
 	// FIELD_INVALID (metadata field), FIELD_UNKNOWN for a field that no flow asks for.
@@ -935,7 +941,7 @@ type RequestServiceServer interface {
 	// changes. It is for whom CreateRequest is for, as it tells what somebody holds; but
 	// of what the caller may not request for themselves it says so by its refusal.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
-	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID, BUNDLE_UNKNOWN, REQUEST_TOO_LARGE.
 	PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error)
 	// AssignAccess gives any set of apps to one or many people at once. Each person who
 	// gets anything gets one request of origin assignment, with the caller as its
