@@ -1,6 +1,6 @@
-// B-CAT-01, B-CAT-03 in part, B-CAT-05 in part: an app is described, kept out of the catalog and
-// let in again, and somebody finds it there by what it is and by what it gives; several things
-// that an app has are added at once.
+// B-CAT-01, B-CAT-03 in part, B-CAT-04, B-CAT-05 in part: an app is described, kept out of the
+// catalog and let in again, and somebody finds it there by what it is and by what it gives;
+// several things that an app has are added at once, and several are requested as one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, browse, fits, signedIn } from "./browser.mjs";
@@ -96,4 +96,47 @@ test("several things that an app has are added at once, and say what they open",
     await dialog(page).getByText("Polishers").waitFor();
     assert.equal(await dialog(page).getByText("Cutters").count(), 0, "what is there already is not offered again");
     assert.deepEqual(wrong, []);
+  }));
+
+test("several things are requested as one, without what one has asked for already", () =>
+  browse(async (browser) => {
+    const forge = await app({ name: "Ring Forge" }, "Smith");
+    const shop = await app({ name: "Ring Shop" }, "Seller");
+    const admin = await signedIn(browser, it.name, "/admin/bundles");
+    await admin.page.getByRole("button", { name: "Add a bundle" }).click();
+    await dialog(admin.page).getByLabel("Name").fill("Making rings");
+    await dialog(admin.page).getByLabel("Description").fill("From the fire to the counter.");
+    for (const [name, what] of [[forge.name, "Smith"], [shop.name, "Seller"]]) {
+      await dialog(admin.page).getByRole("combobox", { name: "Choose from an app" }).fill(name);
+      await admin.page.getByRole("option", { name }).click();
+      await dialog(admin.page).locator("label", { hasText: what }).click();
+    }
+    await dialog(admin.page).getByRole("list", { name: "What it has" }).getByText("Ring Shop · Seller").waitFor();
+    await accessible(admin.page, "making a bundle");
+    await dialog(admin.page).getByRole("button", { name: "Save" }).click();
+    await dialog(admin.page).waitFor({ state: "hidden" });
+    await admin.page.getByText("Ring Forge · Smith, Ring Shop · Seller").waitFor();
+    await accessible(admin.page, "the bundles");
+    await fits(admin.page, "the bundles");
+
+    const nora = await actor(nia.userName);
+    await nora("POST", "/v1/requests", { kind: "REQUEST_KIND_GRANT", entitlementIds: [forge.Smith], justification: "to try" });
+    const { page, wrong } = await signedIn(browser, nia.name, "/catalog?q=rings");
+    await page.getByText("From the fire to the counter.").waitFor();
+    await accessible(page, "the catalog with bundles");
+    await page.getByRole("link", { name: "Request the bundle Making rings" }).click();
+    await page.getByText("Already asked for: left out").waitFor();
+    await page.getByLabel("Why").fill("to make rings");
+    await accessible(page, "asking for a bundle");
+    await page.getByRole("button", { name: "Send the request" }).click();
+    await page.getByText("with Making rings").waitFor();
+    await page.getByText("Ring Shop · Seller").first().waitFor();
+    assert.equal(await page.getByText("Ring Forge · Smith").count(), 0, "what was asked for already is left out");
+
+    // What is deleted leaves it, and is seen to be gone.
+    const ada = await actor("ada@demo.example");
+    await ada("DELETE", `/v1/apps/${forge.id}?endAccess=true`);
+    await admin.page.getByText("1 is gone").waitFor();
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(admin.wrong, []);
   }));

@@ -46,7 +46,7 @@ const catalogApp = createRoute({
 const ask = createRoute({
   getParentRoute: () => shell,
   path: "/ask",
-  validateSearch: (search): { app?: string } => ({ app: text(search.app) }),
+  validateSearch: (search) => set({ app: text(search.app), bundle: text(search.bundle) }),
   component: lazyRouteComponent(() => import("@/routes/ask/Ask"), "Ask"),
 });
 
@@ -232,6 +232,12 @@ const adminApp = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/apps/App"), "App"),
 });
 
+const adminBundles = createRoute({
+  getParentRoute: () => admin,
+  path: "/bundles",
+  component: lazyRouteComponent(() => import("@/routes/admin/bundles/Bundles"), "Bundles"),
+});
+
 const adminIntegrations = createRoute({
   getParentRoute: () => admin,
   path: "/integrations",
@@ -337,6 +343,7 @@ const tree = root.addChildren([
       group,
       adminApps,
       adminApp,
+      adminBundles,
       adminIntegrations,
       adminFlows,
       adminNewFlow,

@@ -64,6 +64,14 @@ export function FindZone(props: Props) {
   return <Find {...props} items={items} words={words} onWords={setWords} />;
 }
 
+/** Finds a bundle, other than some. */
+export function FindBundle({ except = [], ...props }: Props & { except?: readonly string[] }) {
+  const [words, setWords] = useState("");
+  const found = api.useQuery("get", "/v1/bundles", { params: { query: { filter: containing(words, ["name", "description"]), pageSize: 20 } } }, { placeholderData: keepPreviousData });
+  const items = (found.data?.bundles ?? []).filter((b) => !except.includes(b.id ?? "")).map((b) => ({ id: b.id ?? "", name: b.name ?? "", more: b.description }));
+  return <Find {...props} items={items} words={words} onWords={setWords} />;
+}
+
 /** Finds a group. */
 export function FindGroup(props: Props) {
   const [words, setWords] = useState("");

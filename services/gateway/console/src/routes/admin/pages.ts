@@ -25,6 +25,7 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/people", name: "people", roles: adminRoles },
   { to: "/admin/groups", name: "groups", roles: adminRoles },
   { to: "/admin/apps", name: "apps", roles: adminRoles },
+  { to: "/admin/bundles", name: "bundles", roles: adminRoles },
   { to: "/admin/integrations", name: "integrations", roles: adminRoles },
   { to: "/admin/flows", name: "flows", roles: adminRoles },
   { to: "/admin/environments", name: "environments", roles: adminRoles },

@@ -9,13 +9,14 @@ import { Problem } from "@/api/problem";
 import { Button } from "@/components/Button";
 import { Choice } from "@/components/Choice";
 import { DateTime } from "@/components/DateTime";
-import { FindApp } from "@/components/Find";
+import { FindApp, FindBundle } from "@/components/Find";
 import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
 import { AppItems } from "./AppItems";
+import { BundleItems } from "./BundleItems";
 import { draft } from "./draft";
 import { Fields, fieldPath, fieldsOf } from "./Fields";
 import { Route, usePreview } from "./Route";
@@ -30,22 +31,24 @@ export type Whom = "me" | "other";
 /** Where access is asked for: for whom, what, until when and why, with what would follow. */
 export function Ask() {
   const { t } = useTranslation();
-  const { app } = route.useSearch();
+  const { app, bundle } = route.useSearch();
   const navigate = useNavigate();
   const queries = useQueryClient();
   // Who asks for themselves alone is not offered others.
   const alone = useHasRole("ROLE_EXTERNAL", "ROLE_RISK_MANAGER");
   const me = useMe().data?.user?.id;
-  const [kept] = useState(() => draft.read(me, app));
+  const [kept] = useState(() => draft.read(me, app, bundle));
   const [whom, setWhom] = useState<Whom>((!alone && kept?.whom) || "me");
   const [other, setOther] = useState<User>();
   const [apps, setApps] = useState<string[]>(kept?.apps ?? (app ? [app] : []));
   const [chosen, setChosen] = useState<Entitlement[]>(kept?.chosen ?? []);
+  const [bundles, setBundles] = useState<string[]>(kept?.bundles ?? (bundle ? [bundle] : []));
+  const someBundle = api.useQuery("get", "/v1/bundles", { params: { query: { pageSize: 1 } } }, { staleTime: 60_000 });
   const [length, setLength] = useState<Length>(kept?.length ?? "permanent");
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const [justification, setJustification] = useState(kept?.justification ?? "");
   const [filled, setFilled] = useState<Record<string, string>>({});
-  useEffect(() => draft.keep(me, { app, apps, chosen, whom, length, justification }), [me, app, apps, chosen, whom, length, justification]);
+  useEffect(() => draft.keep(me, { app, apps, bundle, bundles, chosen, whom, length, justification }), [me, app, apps, bundle, bundles, chosen, whom, length, justification]);
   // The same form sent twice, because no answer came, makes one request.
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   // When the form was begun: a length counts from the moment that it was chosen.
@@ -56,11 +59,12 @@ export function Ask() {
     kind: "REQUEST_KIND_GRANT",
     beneficiaryId: whom === "other" ? other?.id : undefined,
     entitlementIds: chosen.map((e) => e.id ?? ""),
+    bundleIds: bundles,
     justification: justification.trim(),
     until,
     fields: {} as Record<string, string>,
   } as const;
-  const complete = chosen.length > 0 && (whom === "me" || other !== undefined) && (length !== "until" || date !== null);
+  const complete = (chosen.length > 0 || bundles.length > 0) && (whom === "me" || other !== undefined) && (length !== "until" || date !== null);
   const preview = usePreview(body, complete);
   const asked = complete ? fieldsOf(preview.data?.items) : [];
   const least = complete ? Math.max(0, ...(preview.data?.items ?? []).map((item) => item.limits?.minJustificationLength ?? 0)) : 0;
@@ -103,6 +107,9 @@ export function Ask() {
         )}
         <section className="card" aria-labelledby="what">
           <h2 id="what">{t("ask.what")}</h2>
+          {bundles.map((id) => (
+            <BundleItems key={id} bundle={id} onRemove={() => setBundles(bundles.filter((b) => b !== id))} />
+          ))}
           {apps.map((id) => (
             <AppItems
               key={id}
@@ -116,6 +123,7 @@ export function Ask() {
             />
           ))}
           <FindApp label={t(apps.length === 0 ? "ask.app" : "ask.another")} except={apps} onFind={({ id }) => setApps([...apps, id])} />
+          {(bundles.length > 0 || !!someBundle.data?.bundles?.length) && <FindBundle label={t("ask.bundle")} except={bundles} error={fields.bundleIds} onFind={({ id }) => setBundles([...bundles, id])} />}
           {fields.entitlementIds && (
             <p className="note" data-tone="bad" role="alert">
               {fields.entitlementIds}
@@ -148,7 +156,7 @@ export function Ask() {
           </section>
         )}
         {complete && <Route body={body} />}
-        {create.error && <ProblemNote error={create.error} shown={["beneficiaryId", "entitlementIds", "until", "justification", ...asked.map((f) => fieldPath(f.key ?? ""))]} />}
+        {create.error && <ProblemNote error={create.error} shown={["beneficiaryId", "entitlementIds", "bundleIds", "until", "justification", ...asked.map((f) => fieldPath(f.key ?? ""))]} />}
         <div className="row">
           <Button type="submit" kind="main" isPending={create.isPending} isDisabled={!complete}>
             {t("ask.send")}

@@ -10,6 +10,7 @@ interface Props {
     kind: "REQUEST_KIND_GRANT";
     beneficiaryId?: string;
     entitlementIds: string[];
+    bundleIds?: string[];
     justification: string;
     until?: string;
     fields: Record<string, string>;
@@ -37,7 +38,9 @@ export function Route({ body }: Props) {
                 </span>
                 {route && <RouteSteps route={route} />}
               </div>
-              {refusal && !ofForm.includes(refusal) ? (
+              {item?.bundleId && (refusal === "ALREADY_HELD" || refusal === "ALREADY_REQUESTED") ? (
+                <span className="quiet small">{t("ask.leftOut", { why: t(`refusals.${refusal}`) })}</span>
+              ) : refusal && !ofForm.includes(refusal) ? (
                 <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>
               ) : (
                 <span className="quiet small">{t(`comes.${item?.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</span>

@@ -6,6 +6,9 @@ interface Draft {
   /** The app that the form was opened for. */
   app?: string;
   apps: string[];
+  /** The bundle that the form was opened for, and those that are asked for. */
+  bundle?: string;
+  bundles?: string[];
   chosen: Entitlement[];
   /** Of another person and of a date it is kept that there was one, which is to be chosen again. */
   whom: Whom;
@@ -25,14 +28,14 @@ const lasts = 12 * 3600_000;
 export const draft = {
   keep(me: string | undefined, written: Draft) {
     if (!me) return;
-    if (written.chosen.length === 0 && written.justification.trim() === "") sessionStorage.removeItem(place);
+    if (written.chosen.length === 0 && !written.bundles?.length && written.justification.trim() === "") sessionStorage.removeItem(place);
     else sessionStorage.setItem(place, JSON.stringify({ me, at: Date.now(), ...written }));
   },
   /** What was kept of somebody for the same form. */
-  read(me: string | undefined, app: string | undefined): Draft | undefined {
+  read(me: string | undefined, app: string | undefined, bundle?: string): Draft | undefined {
     try {
       const kept = JSON.parse(sessionStorage.getItem(place) ?? "{}") as Draft & { me?: string; at?: number };
-      return me && kept.me === me && kept.app === app && Date.now() - (kept.at ?? 0) < lasts ? kept : undefined;
+      return me && kept.me === me && kept.app === app && kept.bundle === bundle && Date.now() - (kept.at ?? 0) < lasts ? kept : undefined;
     } catch {
       return undefined;
     }

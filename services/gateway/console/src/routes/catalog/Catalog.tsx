@@ -15,6 +15,7 @@ import { SearchBox } from "@/components/SearchBox";
 import { SelectOrNone } from "@/components/Select";
 import { Tag } from "@/components/Tag";
 import { AskForHelp } from "@/routes/questions/AskForHelp";
+import { BundleCards } from "./BundleCards";
 
 const route = getRouteApi("/shell/catalog");
 
@@ -55,6 +56,7 @@ export function Catalog() {
           <SelectOrNone label={t("catalog.tag")} value={tag} onChange={(tag) => narrow({ tag })} choices={choices(used.data?.tags, tag)} none={t("catalog.anyTag")} />
         )}
       </div>
+      {!category && !tag && <BundleCards words={q} />}
       <Rows
         as="cards"
         list={apps}
@@ -93,12 +95,9 @@ function AppCard({ found }: { found: CatalogApp }) {
       {!!found.matches?.length && (
         <ul className="stack tight" aria-label={t("catalog.matches")}>
           {found.matches.map((e) => (
-            <li key={e.id} className="row">
-              <span className="what">
-                <span>{e.name}</span>
-                {e.description && <span className="quiet small">{e.description}</span>}
-              </span>
-              <RiskTag risk={e.risk} />
+            <li key={e.id} className="small">
+              <strong>{e.name}</strong> <RiskTag risk={e.risk} />
+              {e.description && <div className="quiet">{e.description}</div>}
             </li>
           ))}
         </ul>

@@ -23,11 +23,13 @@ import { Progress } from "@/components/Progress";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
 import { RouteSteps } from "@/components/RouteSteps";
+import { RiskTag } from "@/components/RiskTag";
 import { Row } from "@/components/Row";
 import { Rows, whole } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Select, SelectOrNone } from "@/components/Select";
 import { ShownOnce } from "@/components/ShownOnce";
+import { Suggested } from "@/components/Suggested";
 import { Tag } from "@/components/Tag";
 import { TaskLine } from "@/components/TaskLine";
 import { TextBox } from "@/components/TextBox";
@@ -92,6 +94,15 @@ export function Components() {
         <Tag tone="good">good</Tag>
         <Tag tone="warn">warn</Tag>
         <Tag tone="bad">bad</Tag>
+      </Part>
+      <Part name="RiskTag" inRow>
+        <RiskTag risk="ENTITLEMENT_RISK_LOW" />
+        <RiskTag risk="ENTITLEMENT_RISK_MEDIUM" />
+        <RiskTag risk="ENTITLEMENT_RISK_HIGH" />
+        <RiskTag risk="ENTITLEMENT_RISK_CRITICAL" />
+      </Part>
+      <Part name="Suggested">
+        <Suggested label="A text, with suggestions" hint="A hint" value={words ?? ""} onChange={setWords} of={["One", "The other"]} />
       </Part>
       <Part name="TextBox">
         <TextBox label="One line" hint="A hint" />

@@ -118,6 +118,7 @@ function Items({ request }: { request: AccessRequest }) {
                   {item.appName} · {item.entitlementName}
                 </span>
                 {request.kind !== "REQUEST_KIND_REVOKE" && <span className="quiet small">{t(`comes.${item.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</span>}
+                {item.bundleName && <span className="quiet small">{t("request.inBundle", { name: item.bundleName })}</span>}
                 {item.closingReason && <span className="small">{item.closingReason}</span>}
                 {item.giveUp && (
                   <span className="small">
