@@ -134,6 +134,7 @@ func lacks(t testing.TB, admin api) string {
 		{1, "workItems", "state = WORK_ITEM_STATE_OPEN AND kind = WORK_ITEM_KIND_FIX_OPERATION"},
 		{3, "workItems", "state = WORK_ITEM_STATE_OPEN AND kind = WORK_ITEM_KIND_REMOVE_ACCOUNT"},
 		{15, "checklists", ""},
+		{1, "delegations", ""},
 		{1, "conversations", "state = CONVERSATION_STATE_WAITING"},
 		{1, "conversations", "state = CONVERSATION_STATE_ANSWERED AND messageCount = 4"},
 	} {

@@ -352,6 +352,16 @@ var questions = []question{
 	{by: "hedy", app: "Foundry Code", text: "Which role do I need to tag a release?", said: []line{{"charles", "Release managers. Ask for it for a week, that is enough."}, {"hedy", "Thank you!"}, {"charles", "You are welcome. Ada looks at the tags on Friday."}}},
 }
 
+// absence is when somebody will be away, and who decides for them then.
+type absence struct {
+	by, to, reason string
+	in, lasts      time.Duration
+}
+
+var absences = []absence{
+	{by: "mary", to: "jane", reason: "Two weeks in the Alps", in: 20 * 24 * time.Hour, lasts: 14 * 24 * time.Hour},
+}
+
 // story is one request, made by somebody, and what became of it. Its reason tells it from
 // others.
 type story struct {

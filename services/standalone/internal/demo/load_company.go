@@ -165,6 +165,9 @@ func (c *Company) load(ctx context.Context) error {
 	for _, q := range questions {
 		each(fmt.Sprintf("question %q", q.text), func() error { return c.ask(ctx, q) })
 	}
+	for _, a := range absences {
+		each("absence of "+a.by, func() error { return c.delegate(ctx, a) })
+	}
 	for _, w := range chores {
 		each("work in "+w.app, func() error { return c.work(ctx, w) })
 	}
@@ -185,7 +188,7 @@ func (c *Company) step(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done += n
-	c.progress(c.done, len(companyPeople)+len(companyGroups)+len(programs)+len(companyApps)+len(companyFlows)+len(assignments)+len(stories)+len(questions)+len(chores)+len(departures))
+	c.progress(c.done, len(companyPeople)+len(companyGroups)+len(programs)+len(companyApps)+len(companyFlows)+len(assignments)+len(stories)+len(questions)+len(absences)+len(chores)+len(departures))
 }
 
 // all gives all of a list.
@@ -666,6 +669,25 @@ func (c *Company) ask(ctx context.Context, q question) error {
 		}
 	}
 	return nil
+}
+
+// delegate has somebody decide for who will be away, unless that was said.
+func (c *Company) delegate(ctx context.Context, a absence) error {
+	found, err := c.admin.all(ctx, "/v1/delegations", "delegations")
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(found, func(v any) bool { return str(v, "reason") == a.reason }) {
+		return nil
+	}
+	by, err := c.as(ctx, a.by)
+	if err != nil {
+		return err
+	}
+	from := time.Now().Add(a.in).UTC()
+	return by.call(ctx, "POST", "/v1/delegations", object{
+		"delegateId": c.users[a.to], "reason": a.reason, "from": from.Format(time.RFC3339), "until": from.Add(a.lasts).Format(time.RFC3339),
+	}, nil)
 }
 
 // decide waits for the task of a reviewer, and decides it. A reviewer decides once about a
