@@ -84,8 +84,6 @@ type Scope struct {
 	EntitlementIDs []string `json:"entitlement_ids,omitempty"`
 	// Categories are those of apps, in any case of letters.
 	Categories []string `json:"categories,omitempty"`
-	// BundleIDs are bundles: whatever is in one of them, however it is asked for.
-	BundleIDs []string `json:"bundle_ids,omitempty"`
 	// Risks, if there are any, narrow it to entitlements of these risks. One that was
 	// never rated is of none of them.
 	Risks []string `json:"risks,omitempty"`
@@ -97,13 +95,12 @@ func (s Scope) Covers(it Item) bool {
 		return false
 	}
 	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID) ||
-		it.Category != "" && slices.ContainsFunc(s.Categories, func(c string) bool { return strings.EqualFold(c, it.Category) }) ||
-		slices.ContainsFunc(s.BundleIDs, func(id string) bool { return slices.Contains(it.BundleIDs, id) })
+		it.Category != "" && slices.ContainsFunc(s.Categories, func(c string) bool { return strings.EqualFold(c, it.Category) })
 }
 
 // Empty reports whether it is about nothing.
 func (s Scope) Empty() bool {
-	return !s.Any && len(s.AppIDs) == 0 && len(s.EntitlementIDs) == 0 && len(s.Categories) == 0 && len(s.BundleIDs) == 0
+	return !s.Any && len(s.AppIDs) == 0 && len(s.EntitlementIDs) == 0 && len(s.Categories) == 0
 }
 
 // Requesters says who may ask by a flow. Nil is what holds without a flow.
@@ -189,8 +186,6 @@ type Item struct {
 	EntitlementName   string
 	// EntitlementKind and Risk are words, such as "role" and "high".
 	EntitlementKind, Risk string
-	// BundleIDs are the bundles that the entitlement is in.
-	BundleIDs []string
 }
 
 // Request is what the table looks at of a request.

@@ -19,7 +19,7 @@ func FromProto(f *approvalv1.Flow) Rule {
 		},
 		Scope: Scope{
 			Any: f.GetScope().GetAny(), AppIDs: f.GetScope().GetAppIds(), EntitlementIDs: f.GetScope().GetEntitlementIds(),
-			Categories: f.GetScope().GetCategories(), BundleIDs: f.GetScope().GetBundleIds(),
+			Categories: f.GetScope().GetCategories(),
 		},
 		Condition: strings.TrimSpace(f.GetCondition()), Priority: f.GetPriority(), Enabled: f.GetEnabled(), OnlyAudience: f.GetOnlyAudience(),
 		Limits: Limits{MinJustification: f.GetMinJustificationLength(), WeeklyHours: weeklyHours(f.GetWeeklyHours())},
@@ -64,7 +64,7 @@ func weeklyHours(h *approvalv1.WeeklyHours) *worktime.Spec {
 
 // Proto is the scope to show.
 func (s Scope) Proto() *approvalv1.FlowScope {
-	out := &approvalv1.FlowScope{Any: s.Any, AppIds: s.AppIDs, EntitlementIds: s.EntitlementIDs, Categories: s.Categories, BundleIds: s.BundleIDs}
+	out := &approvalv1.FlowScope{Any: s.Any, AppIds: s.AppIDs, EntitlementIds: s.EntitlementIDs, Categories: s.Categories}
 	for _, r := range s.Risks {
 		out.Risks = append(out.Risks, enum.Value[requestv1.EntitlementRisk](r))
 	}
@@ -102,7 +102,7 @@ func (l Limits) WeeklyHoursProto() *approvalv1.WeeklyHours {
 func ItemFromProto(it *requestv1.RequestItem) Item {
 	out := Item{
 		AppID: it.GetAppId(), EntitlementID: it.GetEntitlementId(), AppName: it.GetAppName(), Category: it.GetAppCategory(), Tags: it.GetAppTags(),
-		EntitlementName: it.GetEntitlementName(), BundleIDs: it.GetInBundleIds(),
+		EntitlementName: it.GetEntitlementName(),
 	}
 	if k := it.GetEntitlementKind(); k != requestv1.EntitlementKind_ENTITLEMENT_KIND_UNSPECIFIED {
 		out.EntitlementKind = enum.Word(k)

@@ -106,7 +106,6 @@ var table = []struct {
 		{[]flow.Rule{of("A", about(flow.Scope{Any: true}))}, crm, ask(), "A"},
 		{[]flow.Rule{of("A", about(flow.Scope{EntitlementIDs: []string{"CRM account"}}))}, crm, ask(), "A"},
 		{[]flow.Rule{of("A", about(flow.Scope{Categories: []string{"sales"}}))}, crm, ask(), "A"},
-		{[]flow.Rule{of("A", about(flow.Scope{BundleIDs: []string{"Starter"}}))}, with(crm, func(it *flow.Item) { it.BundleIDs = []string{"Starter"} }), ask(), "A"},
 		{[]flow.Rule{of("A", about(flow.Scope{Any: true, Risks: []string{"low", "medium"}}))}, crm, ask(), "A"},
 		{[]flow.Rule{of("A", about(flow.Scope{Any: true, Risks: []string{"high"}}))}, crm, ask(), "the app's approvers"},
 		{[]flow.Rule{of("A", about(flow.Scope{Any: true, Risks: []string{"low"}}))}, with(crm, func(it *flow.Item) { it.Risk = "" }), ask(), "the app's approvers"},
@@ -218,7 +217,6 @@ func describeFlows(flows []flow.Rule) string {
 		say(len(r.Scope.AppIDs) > 0 && r.Scope.AppIDs[0] != "CRM", "app %s", strings.Join(r.Scope.AppIDs, ", "))
 		say(len(r.Scope.EntitlementIDs) > 0, "entitlement %s", strings.Join(r.Scope.EntitlementIDs, ", "))
 		say(len(r.Scope.Categories) > 0, "category %s", strings.Join(r.Scope.Categories, ", "))
-		say(len(r.Scope.BundleIDs) > 0, "bundle %s", strings.Join(r.Scope.BundleIDs, ", "))
 		say(len(r.Scope.Risks) > 0, "risk %s", strings.Join(r.Scope.Risks, ", "))
 		say(r.Condition != "", "if `%s`", r.Condition)
 		say(r.MaxDuration > 0, "%d h at most", int(r.MaxDuration.Hours()))
@@ -250,7 +248,6 @@ func describeAsked(q flow.Request, it flow.Item) string {
 	say(it.OnlyByFlow, "app only by flow")
 	say(!it.OfOrganization, "app of %s", "North")
 	say(it.Risk == "", "not rated")
-	say(len(it.BundleIDs) > 0, "in bundle %s", strings.Join(it.BundleIDs, ", "))
 	if len(says) == 0 {
 		return "access, for good"
 	}

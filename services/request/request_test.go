@@ -301,7 +301,9 @@ func TestSameEntitlementTwice(t *testing.T) {
 			if rpctest.Reason(err) != "ALREADY_REQUESTED" {
 				t.Error(err)
 			}
-			named = append(named, metadata(err, "request"))
+			if who != "ann" { // she may see the first alone if it is hers
+				named = append(named, metadata(err, "request"))
+			}
 		})
 	}
 	all.Wait()

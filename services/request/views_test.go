@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"gatehouse.dev/libs/rpctest"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
@@ -81,4 +82,35 @@ func TestViews(t *testing.T) {
 	want(viewAction, "", map[string][]string{"ada": nil, "ian": nil})
 	want(viewOpen, "", map[string][]string{"ada": nil, "pia": {b}, "zoe": {b}})
 	want(viewClosed, "", map[string][]string{"ada": {a}, "pia": {a}, "ben": nil, "zoe": {a}, "ria": {a}})
+}
+
+// B-REQ-10: what is requested or held already leads to the request by which it is, those
+// who may see that.
+func TestFirstRequest(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	in := w.grantOf("account")
+	in.BeneficiaryId = w.id("ben")
+	first := w.submit(t, "zoe", in)
+	check := func(reason string) {
+		t.Helper()
+		for name, want := range map[string]string{"zoe": first.GetId(), "ada": first.GetId(), "ben": first.GetId(), "ann": ""} {
+			preview, err := w.requests(t, name).PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: in})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := preview.GetItems()[0]; got.GetRefusal() != reason || got.GetRequestId() != want {
+				t.Errorf("%s is shown %s of %q, want %q", name, got.GetRefusal(), got.GetRequestId(), want)
+			}
+			_, err = w.requests(t, name).CreateRequest(t.Context(), in)
+			if rpctest.Reason(err) != reason || metadata(err, "request") != want {
+				t.Errorf("%s is told %v of %q, want %q", name, err, metadata(err, "request"), want)
+			}
+		}
+	}
+	check("ALREADY_REQUESTED")
+	_, emissions := give(first, 0)
+	w.publishAll(t, append([]emission{w.granted(first)}, emissions...)...)
+	w.closed(t, first)
+	check("ALREADY_HELD")
 }

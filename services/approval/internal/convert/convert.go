@@ -42,7 +42,7 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 		Condition: in.GetCondition(), Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration(), Enabled: !in.GetDisabled(), OnlyAudience: in.GetOnlyAudience(),
 		MinJustificationLength: in.GetMinJustificationLength(), Fields: in.GetFields(), WeeklyHours: in.GetWeeklyHours(),
 	})
-	lists := []*[]string{&f.Audience.GroupIDs, &f.Audience.UserIDs, &f.Scope.AppIDs, &f.Scope.EntitlementIDs, &f.Scope.BundleIDs}
+	lists := []*[]string{&f.Audience.GroupIDs, &f.Audience.UserIDs, &f.Scope.AppIDs, &f.Scope.EntitlementIDs}
 	if r := f.Requesters; r != nil {
 		lists = append(lists, &r.GroupIDs, &r.UserIDs)
 	}

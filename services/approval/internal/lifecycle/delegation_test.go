@@ -49,7 +49,7 @@ func TestDelegationsAndEscalations(t *testing.T) {
 		a.Requester = p.Users[anyone.Draw(t, "requester")].Person
 		a.Beneficiary = p.Users[anyone.Draw(t, "beneficiary")].Person
 		a.AccountableIDs = rapid.SliceOfN(anyone, 0, 1).Draw(t, "accountable")
-		a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "crm", EntitlementID: "other"})
+		a.Items = append(a.Items, item("i2", "crm", "other"))
 		spec := rapid.Custom(func(t *rapid.T) lifecycle.StepSpec {
 			return lifecycle.StepSpec{
 				Name: "s",

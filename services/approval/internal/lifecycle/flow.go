@@ -304,7 +304,7 @@ func (f Flow) Check() []Problem {
 		}
 		f.checkJoinScope(add)
 	} else if f.Scope.Empty() {
-		add("scope", "SCOPE_EMPTY", "a flow is about any app, or about apps, entitlements, categories or bundles")
+		add("scope", "SCOPE_EMPTY", "a flow is about any app, or about apps, entitlements or categories")
 	}
 	f.checkCondition(add)
 	f.checkLimits(add)
@@ -363,7 +363,7 @@ func (f Flow) checkCondition(add func(field, reason, text string)) {
 // checkJoinScope says what a join-flow cannot be about besides apps: it gives what it
 // names, and nothing that becomes something else by itself.
 func (f Flow) checkJoinScope(add func(field, reason, text string)) {
-	for field, list := range map[string][]string{"scope.categories": f.Scope.Categories, "scope.bundle_ids": f.Scope.BundleIDs, "scope.risks": f.Scope.Risks} {
+	for field, list := range map[string][]string{"scope.categories": f.Scope.Categories, "scope.risks": f.Scope.Risks} {
 		if len(list) > 0 {
 			add(field, "NOT_FOR_JOIN", "a join-flow gives the entitlements it names")
 		}

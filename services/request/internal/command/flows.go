@@ -99,9 +99,6 @@ func item(c store.Candidate) flow.Item {
 	if c.Risk != "unspecified" {
 		it.Risk = c.Risk
 	}
-	for _, id := range c.BundleIDs {
-		it.BundleIDs = append(it.BundleIDs, id.String())
-	}
 	return it
 }
 

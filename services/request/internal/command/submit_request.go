@@ -59,6 +59,9 @@ type Preview struct {
 	Refusal lifecycle.Refusal
 	// OverLimit says that the refusal is of a limit of the flow that would decide it.
 	OverLimit bool
+	// First is the id of the request by which it is held or requested already, if the
+	// caller may see that.
+	First string
 	// Route is who would decide it; nil if that is not known.
 	Route *requestv1.Route
 	// Limits are those of the flow that would decide it; nil for none.
@@ -201,7 +204,7 @@ func byEnvironment(lookups []*store.Lookup) []int {
 }
 
 // requested are open requests of the same transaction, by what they ask for.
-type requested map[requestedItem]uuid.UUID
+type requested map[requestedItem]*store.Request
 
 type requestedItem struct {
 	beneficiary, entitlement uuid.UUID
@@ -210,7 +213,7 @@ type requestedItem struct {
 
 func (q requested) add(r *store.Request) {
 	for _, i := range r.Items {
-		q[requestedItem{r.Beneficiary.ID, i.EntitlementID, r.Kind}] = r.ID
+		q[requestedItem{r.Beneficiary.ID, i.EntitlementID, r.Kind}] = r
 	}
 }
 
@@ -218,7 +221,8 @@ func (q requested) add(r *store.Request) {
 func (q requested) see(l *store.Lookup) {
 	for n, c := range l.Candidates {
 		if r, ok := q[requestedItem{l.BeneficiaryID, c.EntitlementID, l.Kind}]; ok {
-			l.Candidates[n].OpenRequest = r.String()
+			l.Candidates[n].OpenRequest = r.ID.String()
+			l.Candidates[n].SeesOpenRequest = slices.Contains([]uuid.UUID{r.Requester.ID, r.Beneficiary.ID}, l.RequesterID)
 		}
 	}
 }
@@ -354,12 +358,11 @@ func environmentOf(beneficiary store.User, candidates []store.Candidate) (enviro
 func refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *apierr.Error {
 	what := c.AppName + ": " + c.Name
 	var e *apierr.Error
-	request := ""
 	switch refusal {
 	case lifecycle.AlreadyRequested:
-		e, request = apierr.Precondition(string(refusal), "%s has been requested already", what), c.OpenRequest
+		e = apierr.Precondition(string(refusal), "%s has been requested already", what)
 	case lifecycle.AlreadyHeld:
-		e, request = apierr.Precondition(string(refusal), "%s is held already", what), c.HeldBy
+		e = apierr.Precondition(string(refusal), "%s is held already", what)
 	case lifecycle.ConditionFailed:
 		e = apierr.Precondition(string(refusal), "%s cannot be requested now: the condition of the flow that would decide it cannot be evaluated; its admins can mend that", what)
 	case lifecycle.NotForBeneficiary:
@@ -377,18 +380,18 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *
 	if e == nil {
 		e = overLimits(refusal, what, over)
 	}
-	if request != "" {
-		e = e.With("request", request)
-	}
 	return e.With("entitlement", c.EntitlementID.String())
 }
 
 // refused is the error of an entitlement of the submission, with the field that names it
 // where that says more.
-func (s *Submission) refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *apierr.Error {
+func (s submission) refused(refusal lifecycle.Refusal, c store.Candidate, over []flow.Excess) *apierr.Error {
 	e := refused(refusal, c, over)
 	if n := slices.Index(s.EntitlementIDs, c.EntitlementID); n >= 0 && refusal == lifecycle.NotDescribed {
 		e = e.WithField(fmt.Sprintf("entitlement_ids[%d]", n), string(refusal), "nobody has said what this opens")
+	}
+	if request := first(s.by, refusal, c); request != "" {
+		e = e.With("request", request)
 	}
 	return e
 }
@@ -410,6 +413,9 @@ func overLimits(refusal lifecycle.Refusal, what string, over []flow.Excess) *api
 		for k, v := range o.Metadata {
 			e = e.With(k, v)
 		}
+	}
+	if e == nil { // a refusal that has no words here
+		e = apierr.Precondition(string(refusal), "%s cannot be requested", what)
 	}
 	return e
 }
@@ -440,6 +446,18 @@ func (f fields) known(values map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// first is the request by which something is held or requested already, where the caller
+// may see it; empty for none.
+func first(by authz.Caller, refusal lifecycle.Refusal, c store.Candidate) string {
+	switch {
+	case refusal == lifecycle.AlreadyRequested && (by.SeesAll() || c.SeesOpenRequest):
+		return c.OpenRequest
+	case refusal == lifecycle.AlreadyHeld && (by.SeesAll() || c.SeesHeldBy):
+		return c.HeldBy
+	}
+	return ""
 }
 
 // newItem makes the item of a candidate. How accounts come in an app where that
@@ -516,7 +534,7 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 			if !flows.mayAsk(by, l, candidate, decision) {
 				refusal = lifecycle.NotForOneself
 			}
-			list = append(list, Preview{Item: item, Refusal: refusal, OverLimit: len(decision.Over) > 0 && refusal == lifecycle.Refusal(decision.Refusal), Limits: convert.Limits(s.Kind, decision)})
+			list = append(list, Preview{Item: item, Refusal: refusal, First: first(by, refusal, candidate), OverLimit: len(decision.Over) > 0 && refusal == lifecycle.Refusal(decision.Refusal), Limits: convert.Limits(s.Kind, decision)})
 		}
 		environment, _ = environmentOf(l.Beneficiary, l.Candidates)
 		items := postgres.Column(list, func(p Preview) *store.Item { return p.Item })

@@ -248,7 +248,7 @@ func Item(i *store.Item) *requestv1.RequestItem {
 func Facts(c store.Candidate) []byte {
 	facts := &requestv1.RequestItem{
 		AppCategory: c.Category, AppTags: c.Tags, EntitlementKind: enum.Value[requestv1.EntitlementKind](c.EntitlementKind),
-		EntitlementRisk: enum.Value[requestv1.EntitlementRisk](c.Risk), InBundleIds: IDs(c.BundleIDs),
+		EntitlementRisk: enum.Value[requestv1.EntitlementRisk](c.Risk),
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(facts)
 	if err != nil { // a name that is no UTF-8, which the database does not keep

@@ -50,7 +50,7 @@ func (s requestService) PreviewRequest(ctx context.Context, in *requestv1.Previe
 	}
 	out := &requestv1.PreviewRequestResponse{}
 	for _, p := range list {
-		out.Items = append(out.Items, &requestv1.PreviewItem{Item: convert.Item(p.Item), Refusal: string(p.Refusal), Route: p.Route, Limits: p.Limits})
+		out.Items = append(out.Items, &requestv1.PreviewItem{Item: convert.Item(p.Item), Refusal: string(p.Refusal), Route: p.Route, Limits: p.Limits, RequestId: p.First})
 	}
 	return out, nil
 }

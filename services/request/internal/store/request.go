@@ -54,11 +54,12 @@ type Candidate struct {
 	Held                bool
 	HeldUntil           *time.Time
 	HeldBy, OpenRequest string // ids of requests; empty for none
+	// SeesHeldBy and SeesOpenRequest say whether the requester may see them.
+	SeesHeldBy, SeesOpenRequest bool
 
 	// What flows look at besides.
 	EntitlementKind, Risk, Category string
 	Tags                            []string
-	BundleIDs                       []uuid.UUID // those that it is in
 }
 
 // Standing is what the rules need to know of a candidate.
@@ -88,6 +89,13 @@ type Lookup struct {
 	Candidates []Candidate
 }
 
+// candidateSeen begins the condition under which the requester of a candidate may see a
+// request about it, as party and seenItem have it.
+const candidateSeen = `coalesce((select w.requester_id in (r.requester_id, r.beneficiary_id)
+		or w.requester_id = any (a.admin_ids) or w.requester_id = any (a.approver_ids) or w.requester_id = a.owner_id
+		or exists (select from reviewer v where v.request_id = r.id and v.user_id = w.requester_id and v.app_id = a.id)
+	from access_request r where r.id = `
+
 // An environment sees apps of its own and those of the organization that are
 // offered to it; for the whole organization, the nil uuid, that is all. An app
 // is for the beneficiary under the same condition.
@@ -103,7 +111,8 @@ select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
 	case when a.catalog_state = 'unlisted' then coalesce(w.requester_id = any (a.admin_ids) or w.requester_id = any (a.approver_ids) or w.requester_id = a.owner_id, false)
 		or exists (select from grant_copy o where o.user_id = w.requester_id and o.app_id = a.id and not o.removed) else true end,
 	btrim(e.description) <> '' or e.kind = 'account' and btrim(a.description) <> '', g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, ''),
-	e.kind, e.risk, a.category, a.tags
+	e.kind, e.risk, a.category, a.tags,
+	` + candidateSeen + `g.request_id), false), ` + candidateSeen + `i.request_id), false)
 from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[]) with ordinality
 	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, requester_id, n)
 join entitlement e on e.id = w.entitlement_id
@@ -208,7 +217,7 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 		var c Candidate
 		into := []any{
 			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Administered, &c.OnlyByFlow, &c.Unlisted, &c.HasPlace, &c.Described, &c.Held, &c.HeldUntil,
-			&c.HeldBy, &c.OpenRequest, &c.EntitlementKind, &c.Risk, &c.Category, &c.Tags,
+			&c.HeldBy, &c.OpenRequest, &c.EntitlementKind, &c.Risk, &c.Category, &c.Tags, &c.SeesHeldBy, &c.SeesOpenRequest,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			lookups[n].Candidates = append(lookups[n].Candidates, c)

@@ -46,9 +46,9 @@ type named struct {
 
 func (n named) size() int { return len(n.people) + len(n.apps) + len(n.entitlements) }
 
-// Up to how many people, apps and entitlements the requests are looked up of each, by who
-// sees all and by others, whose own are few. Where more have such a name, requests are
-// looked through until a page is full.
+// Up to how many people, apps and entitlements the requests are looked up of each, and up
+// to how many people by who does not see all, who sees few of theirs. Where more have such a
+// name, requests are looked through until a page is full.
 const (
 	byName      = 200
 	byNameOfOwn = 50
@@ -241,6 +241,13 @@ func (s *selection) sources() []source {
 			where: condition + whileOpen(`i.closed`), key: `i.request_id`, repeats: true,
 		}
 	}
+	decided := func(each, condition string) source {
+		return source{
+			each: each, from: `reviewer v join access_request r on r.id = v.request_id`,
+			where: `v.user_id = $1 and (select true from request_item i where i.request_id = v.request_id and i.app_id = v.app_id limit 1) is true` + condition + whileOpen(`v.closed`),
+			key:   `v.request_id`, repeats: true,
+		}
+	}
 	switch led := s.led(); {
 	case s.f.Mine:
 		return []source{requester, beneficiary}
@@ -265,6 +272,15 @@ func (s *selection) sources() []source {
 				source{each: each, from: `access_request r`, where: `r.beneficiary_id = n.id` + s.visible(), key: `r.id`},
 			)
 		}
+		if !s.v.All && len(led.apps)+len(led.entitlements) > 0 {
+			// Of an app, what they have asked for themselves, have decided, or have a place for.
+			apps := `(select unnest(` + s.args.Add(notNull(led.apps)) + `::uuid[]) union select e.app_id from entitlement e where e.id = any (` + s.args.Add(notNull(led.entitlements)) + `::uuid[])) n (id)`
+			return append(
+				out, requester, beneficiary,
+				decided(apps, ` and v.app_id = n.id`),
+				items(`(select a.id from app a join `+apps+` on n.id = a.id where `+runs+`) a`, `i.app_id = a.id`),
+			)
+		}
 		if len(led.apps) > 0 {
 			out = append(out, items(`unnest(`+s.args.Add(led.apps)+`::uuid[]) n (id)`, `i.app_id = n.id`))
 		}
@@ -285,18 +301,13 @@ func (s *selection) sources() []source {
 	}
 	return []source{
 		requester, beneficiary,
-		{
-			from:  `reviewer v join access_request r on r.id = v.request_id`,
-			where: `v.user_id = $1 and (select true from request_item i where i.request_id = v.request_id and i.app_id = v.app_id limit 1) is true` + inApp(`v.app_id`) + whileOpen(`v.closed`),
-			key:   `v.request_id`, repeats: true,
-		},
+		decided("", inApp(`v.app_id`)),
 		items(`(select a.id from app a where `+runs+inApp(`a.id`)+`) a`, `i.app_id = a.id`),
 	}
 }
 
 // led is what of the names leads to the requests: those of the word that the fewest have.
-// Nil if there are no words, or too many are called so, or the viewer may not see most of
-// what an app's name leads to.
+// Nil if there are no words, or too many are called so, or the viewer sees few requests.
 func (s *selection) led() *named {
 	var fewest *named
 	for n := range s.names {
@@ -307,7 +318,7 @@ func (s *selection) led() *named {
 	switch {
 	case fewest == nil || fewest.size() == 0 || fewest.size() > byName:
 		return nil
-	case !s.v.All && (s.few || fewest.size() > byNameOfOwn || len(fewest.apps)+len(fewest.entitlements) > 0):
+	case !s.v.All && (s.few || len(fewest.people) > byNameOfOwn):
 		return nil
 	}
 	return fewest

@@ -583,10 +583,7 @@ type FlowScope struct {
 	Categories []string `protobuf:"bytes,4,rep,name=categories,proto3" json:"categories,omitempty"`
 	// Narrows it to entitlements of these risks; empty does not. One that was never judged
 	// is of none of them. Not for a join-flow.
-	Risks []v1.EntitlementRisk `protobuf:"varint,5,rep,packed,name=risks,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risks,omitempty"`
-	// Ids of bundles: whatever is in them at that moment, however it is asked for. Not for a
-	// join-flow.
-	BundleIds     []string `protobuf:"bytes,6,rep,name=bundle_ids,json=bundleIds,proto3" json:"bundle_ids,omitempty"`
+	Risks         []v1.EntitlementRisk `protobuf:"varint,5,rep,packed,name=risks,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -652,13 +649,6 @@ func (x *FlowScope) GetCategories() []string {
 func (x *FlowScope) GetRisks() []v1.EntitlementRisk {
 	if x != nil {
 		return x.Risks
-	}
-	return nil
-}
-
-func (x *FlowScope) GetBundleIds() []string {
-	if x != nil {
-		return x.BundleIds
 	}
 	return nil
 }
@@ -1642,7 +1632,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\fFlowAudience\x12\x1a\n" +
 	"\beveryone\x18\x01 \x01(\bR\beveryone\x12.\n" +
 	"\tgroup_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x120\n" +
-	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\xb9\x02\n" +
+	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\x89\x02\n" +
 	"\tFlowScope\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12*\n" +
 	"\aapp_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x06appIds\x12:\n" +
@@ -1651,9 +1641,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"categories\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x102\"\x06r\x04\x10\x01\x182R\n" +
 	"categories\x12P\n" +
-	"\x05risks\x18\x05 \x03(\x0e2%.gatehouse.request.v1.EntitlementRiskB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05risks\x12.\n" +
-	"\n" +
-	"bundle_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\tbundleIds\"\xff\x01\n" +
+	"\x05risks\x18\x05 \x03(\x0e2%.gatehouse.request.v1.EntitlementRiskB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05risks\"\xff\x01\n" +
 	"\x0eFlowRequesters\x12 \n" +
 	"\vbeneficiary\x18\x01 \x01(\bR\vbeneficiary\x12\x1a\n" +
 	"\bmanagers\x18\x02 \x01(\bR\bmanagers\x12\x1d\n" +

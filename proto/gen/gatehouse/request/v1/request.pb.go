@@ -2003,10 +2003,8 @@ type RequestItem struct {
 	EntitlementKind EntitlementKind `protobuf:"varint,22,opt,name=entitlement_kind,json=entitlementKind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"entitlement_kind,omitempty"`
 	// Risk of the entitlement then.
 	EntitlementRisk EntitlementRisk `protobuf:"varint,23,opt,name=entitlement_risk,json=entitlementRisk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"entitlement_risk,omitempty"`
-	// Ids of the bundles that the entitlement was in then.
-	InBundleIds   []string `protobuf:"bytes,24,rep,name=in_bundle_ids,json=inBundleIds,proto3" json:"in_bundle_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RequestItem) Reset() {
@@ -2163,13 +2161,6 @@ func (x *RequestItem) GetEntitlementRisk() EntitlementRisk {
 		return x.EntitlementRisk
 	}
 	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
-}
-
-func (x *RequestItem) GetInBundleIds() []string {
-	if x != nil {
-		return x.InBundleIds
-	}
-	return nil
 }
 
 // RequestField is what whoever asked has filled in, for a field that a flow asks for.
@@ -3101,7 +3092,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
 	"\rRouteReviewer\x125\n" +
 	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
-	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\xc8\x06\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\xa4\x06\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -3123,8 +3114,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\fapp_category\x18\x14 \x01(\tR\vappCategory\x12\x19\n" +
 	"\bapp_tags\x18\x15 \x03(\tR\aappTags\x12P\n" +
 	"\x10entitlement_kind\x18\x16 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x0fentitlementKind\x12P\n" +
-	"\x10entitlement_risk\x18\x17 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x0fentitlementRisk\x12\"\n" +
-	"\rin_bundle_ids\x18\x18 \x03(\tR\vinBundleIds\"L\n" +
+	"\x10entitlement_risk\x18\x17 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x0fentitlementRisk\"L\n" +
 	"\fRequestField\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +

@@ -1951,9 +1951,12 @@ type PreviewItem struct {
 	// Who would decide it; of what is over a limit, if it were within. Unset if it would be
 	// refused otherwise, and while this cannot be looked up, which keeps nobody from asking.
 	Route *Route `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	// Of what is refused as ALREADY_REQUESTED or ALREADY_HELD: id of the request by which it
+	// is; empty if the caller may not see that.
+	RequestId string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The limits of the flow that would decide it, of what is to be given; unset if there
 	// are none.
-	Limits        *ItemLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	Limits        *ItemLimits `protobuf:"bytes,22,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2007,6 +2010,13 @@ func (x *PreviewItem) GetRoute() *Route {
 		return x.Route
 	}
 	return nil
+}
+
+func (x *PreviewItem) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *PreviewItem) GetLimits() *ItemLimits {
@@ -3819,12 +3829,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x15PreviewRequestRequest\x12L\n" +
 	"\arequest\x18\x01 \x01(\v2*.gatehouse.request.v1.CreateRequestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"Q\n" +
 	"\x16PreviewRequestResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xcb\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"\xea\x01\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x121\n" +
-	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x128\n" +
-	"\x06limits\x18\x14 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
+	"\x05route\x18\x03 \x01(\v2\x1b.gatehouse.request.v1.RouteR\x05route\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x14 \x01(\tR\trequestId\x128\n" +
+	"\x06limits\x18\x16 \x01(\v2 .gatehouse.request.v1.ItemLimitsR\x06limits\"\xf6\x01\n" +
 	"\n" +
 	"ItemLimits\x12<\n" +
 	"\fmax_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vmaxDuration\x128\n" +

@@ -680,7 +680,7 @@ type RequestServiceClient interface {
 	// such as 1h0m0s), an unknown
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
-	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
+	// ALREADY_REQUESTED (metadata request: the first one, if the caller may see it), NOTHING_TO_REVOKE,
 	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
 	// app is closed to what no flow covers), APP_UNLISTED (it is not in the catalog, and is
 	// given by admins), ENTITLEMENT_NOT_DESCRIBED (nobody has said what it opens; the field
@@ -912,7 +912,7 @@ type RequestServiceServer interface {
 	// such as 1h0m0s), an unknown
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
-	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
+	// ALREADY_REQUESTED (metadata request: the first one, if the caller may see it), NOTHING_TO_REVOKE,
 	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
 	// app is closed to what no flow covers), APP_UNLISTED (it is not in the catalog, and is
 	// given by admins), ENTITLEMENT_NOT_DESCRIBED (nobody has said what it opens; the field

@@ -12,6 +12,8 @@ interface Props {
   hint?: string;
   /** The words must not be empty. */
   needed?: boolean;
+  /** What the words begin with. */
+  begun?: string;
   /** The name that the API has for the words. */
   field?: string;
   action: string;
@@ -23,8 +25,9 @@ interface Props {
 }
 
 /** Asks before something is done, with a box for words that go with it. */
-export function Ask({ children, label, hint, needed, field = "comment", act, ...props }: Props) {
-  const [words, setWords] = useState("");
+export function Ask({ children, label, hint, needed, begun = "", field = "comment", act, ...props }: Props) {
+  const [own, setWords] = useState<string>();
+  const words = own ?? begun;
   return (
     <Confirm
       {...props}
@@ -32,7 +35,7 @@ export function Ask({ children, label, hint, needed, field = "comment", act, ...
       ready={!needed || words.trim() !== ""}
       act={async () => {
         await act(words.trim());
-        setWords("");
+        setWords(undefined);
       }}
     >
       {(errors) => (

@@ -7,8 +7,8 @@ import type { TaskSummary } from "./TaskLine";
 import { tell } from "./Toasts";
 import { useHold } from "./held";
 
-/** Approve and deny, each with the comment that goes with it. What is decided is the items that are shown. */
-export function Decide({ task }: { task: TaskSummary }) {
+/** Approve and deny, each with the comment that goes with it, which may be begun before. What is decided is the items that are shown. */
+export function Decide({ task, begun, onDecided }: { task: TaskSummary; begun?: string; onDecided?: () => void }) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const hold = useHold();
@@ -19,6 +19,7 @@ export function Decide({ task }: { task: TaskSummary }) {
     try {
       await decided;
       tell(done);
+      onDecided?.();
     } finally {
       await queries.invalidateQueries();
     }
@@ -37,6 +38,7 @@ export function Decide({ task }: { task: TaskSummary }) {
     <div className="row">
       <Ask
         {...stays}
+        begun={begun}
         trigger={<Button kind="main">{t("task.approve")}</Button>}
         title={t("task.approveTitle", { name: task.request?.beneficiary?.displayName })}
         label={t("task.comment")}
@@ -48,6 +50,7 @@ export function Decide({ task }: { task: TaskSummary }) {
       </Ask>
       <Ask
         {...stays}
+        begun={begun}
         trigger={<Button kind="danger">{t("task.deny")}</Button>}
         title={t("task.denyTitle", { name: task.request?.beneficiary?.displayName })}
         label={t("task.reason")}

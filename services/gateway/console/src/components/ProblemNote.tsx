@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { Problem } from "@/api/problem";
 import { Button } from "./Button";
@@ -17,6 +18,11 @@ export function ProblemNote({ error, again, shown = [] }: { error: unknown; agai
   return (
     <div className="note stack tight" data-tone="bad" role="alert">
       <p>{problem.status === 0 ? t("noAnswer") : problem.reason === "ETAG_MISMATCH" ? t("changedMeanwhile") : problem.message}</p>
+      {problem.reason.startsWith("ALREADY_") && problem.metadata.request && (
+        <Link to="/requests/$id" params={{ id: problem.metadata.request }}>
+          {t("ask.first")}
+        </Link>
+      )}
       {fields.length > 0 && (
         <ul>
           {fields.map(([field, text]) => (

@@ -1,4 +1,5 @@
 import { keepPreviousData } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -30,13 +31,18 @@ export function Route({ body }: Props) {
       {preview.error && <ProblemNote error={preview.error} />}
       <ul className="stack tight">
         {!preview.error &&
-          preview.data?.items?.map(({ item, refusal, route }) => (
+          preview.data?.items?.map(({ item, refusal, route, requestId }) => (
             <li key={item?.entitlementId} className="row apart">
               <div className="what">
                 <span>
                   {item?.appName} · {item?.entitlementName}
                 </span>
                 {route && <RouteSteps route={route} />}
+                {requestId && (
+                  <Link to="/requests/$id" params={{ id: requestId }} className="small">
+                    {t("ask.first")}
+                  </Link>
+                )}
               </div>
               {item?.bundleId && (refusal === "ALREADY_HELD" || refusal === "ALREADY_REQUESTED") ? (
                 <span className="quiet small">{t("ask.leftOut", { why: t(`refusals.${refusal}`) })}</span>

@@ -19,6 +19,7 @@ import { Timeline } from "@/components/Timeline";
 import { tell } from "@/components/Toasts";
 import { Report } from "./Report";
 import { Tasks } from "./Tasks";
+import { Work } from "./Work";
 
 const route = getRouteApi("/shell/requests/$id");
 
@@ -38,6 +39,7 @@ export function Request() {
       <Facts request={request} />
       <Items request={request} />
       <Tasks request={request} />
+      <Work request={request} />
       <Acts request={request} />
       <Report request={request} />
       <section className="stack tight" aria-labelledby="timeline">

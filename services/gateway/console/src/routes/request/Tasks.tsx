@@ -1,15 +1,18 @@
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AccessRequest, api } from "@/api/client";
 import { useHasRole, useMe } from "@/api/me";
 import { Decide } from "@/components/Decide";
 import { HoldingRows, useHeld } from "@/components/held";
 import { ProblemNote } from "@/components/ProblemNote";
+import { TextBox } from "@/components/TextBox";
 import { Time } from "@/components/Time";
 import { Reassign } from "./Reassign";
 
 /** Who is asked to decide about a request: the caller, and, for those who see all, the others. */
 export function Tasks({ request }: { request: AccessRequest }) {
   const { t } = useTranslation();
+  const [words, setWords] = useState("");
   const me = useMe().data?.user?.id;
   const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: request.id, state: "TASK_STATE_OPEN", pageSize: 100 } } });
@@ -22,6 +25,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
       {mine.length > 0 && (
         <section className="card" aria-labelledby="mine">
           <h2 id="mine">{t("task.yours")}</h2>
+          <TextBox label={t("task.withAction")} hint={t("task.withActionHint")} lines value={words} onChange={setWords} />
           {mine.map((task) => (
             <div key={task.id} className="row apart">
               <span>
@@ -31,7 +35,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
               </span>
               <div className="row">
                 <HoldingRows value={hold}>
-                  <Decide task={task} />
+                  <Decide task={task} begun={words.trim()} onDecided={() => setWords("")} />
                 </HoldingRows>
                 <Reassign task={task} />
               </div>

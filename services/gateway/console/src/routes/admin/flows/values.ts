@@ -14,7 +14,7 @@ export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "aud
 };
 
 /** About nothing yet. */
-const noScope: Flow["scope"] & object = { any: false, appIds: [], entitlementIds: [], categories: [], risks: [], bundleIds: [] };
+const noScope: Flow["scope"] & object = { any: false, appIds: [], entitlementIds: [], categories: [], risks: [] };
 
 export function flowValues(flow?: Flow): FlowValues {
   return {
