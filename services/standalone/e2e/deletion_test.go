@@ -73,7 +73,7 @@ func TestDeletions(t *testing.T) {
 	w.admin.must(t, "PATCH", "/v1/apps/"+chat.id, object{"description": "Talk", "etag": str(made, "app", "etag")})
 	refused("PATCH", "/v1/apps/"+chat.id, object{"description": "Talk more", "etag": str(made, "app", "etag")}, http.StatusConflict, "ETAG_MISMATCH")
 	// A repeated call.
-	repeat := object{"requestId": newUUID(), "name": "Seat", "kind": "ENTITLEMENT_KIND_LICENSE", "ref": "seat"}
+	repeat := object{"requestId": newUUID(), "name": "Seat", "kind": "ENTITLEMENT_KIND_LICENSE", "ref": "seat", "description": "A seat"}
 	seat := w.admin.must(t, "POST", "/v1/apps/"+chat.id+"/entitlements", repeat)
 	if again := w.admin.must(t, "POST", "/v1/apps/"+chat.id+"/entitlements", repeat); str(again, "entitlement", "id") != str(seat, "entitlement", "id") {
 		t.Errorf("made twice: %v, %v", seat, again)

@@ -69,6 +69,15 @@ test("an app says what it is, and is found by that and by what it gives", () =>
     await page.getByText("Bring your loupe.").waitFor();
     await page.getByRole("definition").getByRole("link", { name: sso.name }).waitFor();
     await page.getByText("émeraude").waitFor();
+
+    // What sits behind an app is said before that is deleted, and sits behind none then.
+    await admin.page.goto(new URL(`/admin/apps/${sso.id}`, admin.page.url()).href);
+    await admin.page.getByRole("button", { name: "Delete Gem Gate" }).click();
+    await dialog(admin.page).getByText("1 app sits behind it").waitFor();
+    await dialog(admin.page).getByRole("link", { name: gems.name }).waitFor();
+    await dialog(admin.page).getByRole("button", { name: "End the access and delete" }).click();
+    await dialog(admin.page).waitFor({ state: "hidden" });
+    await page.getByRole("definition").getByRole("link", { name: sso.name }).waitFor({ state: "hidden" });
     assert.deepEqual(wrong, []);
     assert.deepEqual(admin.wrong, []);
   }));

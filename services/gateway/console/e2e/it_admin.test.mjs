@@ -146,7 +146,7 @@ test("an app becomes automatic with an integration that works, fails, is mended 
     await dialog(page).getByRole("button", { name: "Save" }).click();
     await page.getByText("in the app: g0").waitFor();
     await page.getByRole("button", { name: "Change Potters" }).click();
-    await dialog(page).getByLabel("Description").fill("Those who fire pots.");
+    await dialog(page).getByLabel("What it opens").fill("Those who fire pots.");
     await dialog(page).getByRole("button", { name: "Save" }).click();
     await page.getByText("Those who fire pots.").waitFor();
 

@@ -1052,6 +1052,8 @@ export const de: typeof en = {
       pointless_other: "{{count}} Aufgaben sollten etwas zuteilen und sind nicht mehr nötig.",
       items_one: "{{count}} andere Aufgabe ist offen.",
       items_other: "{{count}} andere Aufgaben sind offen.",
+      behind_one: "{{count}} Anwendung steht dahinter, und von da an hinter keiner:",
+      behind_other: "{{count}} Anwendungen stehen dahinter, und von da an hinter keiner:",
       flows_one: "{{count}} Ablauf nennt es und verweist dann auf etwas, das es nicht mehr gibt.",
       flows_other: "{{count}} Abläufe nennen es und verweisen dann auf etwas, das es nicht mehr gibt.",
       more: "Es gibt mehr, als hier gezählt ist.",

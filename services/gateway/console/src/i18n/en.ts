@@ -1050,6 +1050,8 @@ export const en = {
       pointless_other: "{{count}} work items ask to give something, and are no longer needed.",
       items_one: "{{count}} other work item is open.",
       items_other: "{{count}} other work items are open.",
+      behind_one: "{{count}} app sits behind it, and behind none from then on:",
+      behind_other: "{{count}} apps sit behind it, and behind none from then on:",
       flows_one: "{{count}} flow names it, and names something that is gone from then on.",
       flows_other: "{{count}} flows name it, and name something that is gone from then on.",
       more: "There is more than is counted here.",

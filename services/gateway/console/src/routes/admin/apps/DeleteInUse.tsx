@@ -76,6 +76,7 @@ export function DeleteInUse({ app, entitlement }: Props) {
       {refused && (
         <div className="note" data-tone="warn">
           <ul>
+            {refused.metadata.apps_behind && <li>{t("admin.ends.behind", { count: Number(refused.metadata.apps_behind) })}</li>}
             <li>{t("admin.apps.grants", { count: Number(refused.metadata.grants ?? 0) })}</li>
             <li>{t("admin.apps.openRequests", { count: Number(refused.metadata.open_requests ?? 0) })}</li>
           </ul>

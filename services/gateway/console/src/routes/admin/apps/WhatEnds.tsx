@@ -71,6 +71,20 @@ export function WhatEnds({ app, entitlement, ends, flows, more }: Props) {
           </Link>
         </p>
       )}
+      {ends.behind.length > 0 && (
+        <>
+          <p>{t("admin.ends.behind", { count: ends.behind.length })}</p>
+          <Named
+            all={ends.behind}
+            id={(one) => one.id}
+            one={(one) => (
+              <Link to="/admin/apps/$id" params={{ id: one.id ?? "" }}>
+                {one.name}
+              </Link>
+            )}
+          />
+        </>
+      )}
       {flows.length > 0 && (
         <>
           <p>{t("admin.ends.flows", { count: flows.length })}</p>

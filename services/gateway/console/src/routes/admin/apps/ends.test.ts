@@ -57,3 +57,7 @@ test("it is said when not all flows were asked for", () => {
   // The app is one of those that fit.
   expect(namingFlows(app, undefined, some(30)).more).toBe(true);
 });
+
+test("an app that others sit behind is in use", () => {
+  expect(endsWith(app, undefined, use({ behind: [{ id: "wiki", name: "Wiki" }] }))).toMatchObject({ behind: [{ name: "Wiki" }], inUse: true });
+});

@@ -7,6 +7,7 @@ export interface Use {
   requests: readonly AccessRequest[];
   accounts: readonly Account[];
   workItems: readonly WorkItem[];
+  behind?: readonly App[];
 }
 
 /** What ends with an app, or with something in it. */
@@ -22,6 +23,8 @@ export interface Ends {
   /** Work items that ask to give what is given no more, and the others. */
   pointless: number;
   items: number;
+  /** Apps that sit behind it, and then behind none. */
+  behind: readonly App[];
   /** Whether the API refuses to delete it unless access is to end. */
   inUse: boolean;
 }
@@ -29,7 +32,7 @@ export interface Ends {
 const openItem: readonly NonNullable<AccessRequest["items"]>[number]["state"][] = ["ITEM_STATE_PENDING", "ITEM_STATE_APPROVED", "ITEM_STATE_FAILED"];
 const giving: readonly WorkItem["kind"][] = ["WORK_ITEM_KIND_CREATE_ACCOUNT", "WORK_ITEM_KIND_ASSIGN"];
 
-export function endsWith(app: App, entitlement: Entitlement | undefined, { grants, requests, accounts, workItems }: Use): Ends {
+export function endsWith(app: App, entitlement: Entitlement | undefined, { grants, requests, accounts, workItems, behind = [] }: Use): Ends {
   const held = grants.filter((grant) => grant.state !== "GRANT_STATE_REVOKED");
   const ending = held.filter((grant) => grant.state !== "GRANT_STATE_REVOKING");
   const people = new Map(ending.map((grant) => [grant.user?.userId, grant.user ?? {}]));
@@ -47,7 +50,8 @@ export function endsWith(app: App, entitlement: Entitlement | undefined, { grant
     adopted: there.filter((account) => account.adopted).length,
     pointless,
     items: workItems.length - pointless,
-    inUse: held.length > 0 || open.length > 0,
+    behind,
+    inUse: held.length > 0 || open.length > 0 || behind.length > 0,
   };
 }
 

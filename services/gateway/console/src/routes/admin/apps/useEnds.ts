@@ -20,21 +20,22 @@ export function useEnds(app: App, entitlement: Entitlement | undefined, wanted: 
   const flows = api.useQuery("get", "/v1/flows", { params: { query: { filter: naming.filter, pageSize: most } } }, { ...how, enabled: wanted && (!!entitlement || inApp.data !== undefined) });
   const accounts = api.useQuery("get", "/v1/accounts", { params: { query: { appId, filter: "state != ACCOUNT_STATE_ABSENT", pageSize: most } } }, whole);
   const workItems = api.useQuery("get", "/v1/workItems", { params: { query: { appId, pageSize: most } } }, whole);
-  const asked = [grants, requests, flows, ...(entitlement ? [] : [inApp, accounts, workItems])];
+  const behind = api.useQuery("get", "/v1/apps", { params: { query: { filter: `ssoAppId = ${quoted(appId)}`, pageSize: most } } }, whole);
+  const asked = [grants, requests, flows, ...(entitlement ? [] : [inApp, accounts, workItems, behind])];
+  const ends = endsWith(app, entitlement, {
+    grants: grants.data?.grants ?? [],
+    requests: requests.data?.requests ?? [],
+    accounts: accounts.data?.accounts ?? [],
+    workItems: workItems.data?.workItems ?? [],
+    behind: behind.data?.apps ?? [],
+  });
   return {
     isPending: wanted && asked.some((one) => one.isPending),
     error: asked.find((one) => one.error)?.error,
     again: () => void Promise.all(asked.map((one) => one.refetch())),
-    ends: asked.some((one) => one.data === undefined)
-      ? undefined
-      : endsWith(app, entitlement, {
-          grants: grants.data?.grants ?? [],
-          requests: requests.data?.requests ?? [],
-          accounts: accounts.data?.accounts ?? [],
-          workItems: workItems.data?.workItems ?? [],
-        }),
+    ends: asked.some((one) => one.data === undefined) ? undefined : ends,
     flows: flows.data?.flows ?? [],
     /** Whether there is more than was read. */
-    more: naming.more || [grants, requests, flows, accounts, workItems].some((one) => !!one.data?.nextPageToken),
+    more: naming.more || [grants, requests, flows, accounts, workItems, behind].some((one) => !!one.data?.nextPageToken),
   };
 }
