@@ -113,9 +113,8 @@ func (w *world) newTenant(t testing.TB, mark, environment string) *tenant {
 	session := str(asks.must(t, "GET", "/v1/sessions", nil), "sessions", 0, "id")
 	bundle := str(n.admin.must(t, "POST", "/v1/bundles", object{"name": "Bundle " + mark, "entitlementIds": []string{a.account}}), "bundle", "id")
 	n.ids = map[string]string{
-		"bundles": bundle,
 		"users": member, "groups": group, "sources": str(made, "source", "id"), "apps": a.id, "flows": flow, "integrations": integration, "identityProviders": idp,
-		"requests": open, "tasks": task, "grants": str(grant, "id"), "workItems": item, "apiTokens": token, "sessions": session, "environments": environment,
+		"requests": open, "tasks": task, "grants": str(grant, "id"), "workItems": item, "apiTokens": token, "sessions": session, "environments": environment, "bundles": bundle,
 	}
 	n.about = map[string]string{
 		"userId": member, "beneficiaryId": member, "accountableUserId": member, "ownerId": member, "reviewerId": reviewer, "actorId": member,
