@@ -298,3 +298,28 @@ func TestDelegationsRefused(t *testing.T) {
 	_, err = w.tasks(t, "max").ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: task.GetId(), ReviewerId: w.users["mia"].GetId(), Reason: "she knows"})
 	wantError(t, err, codes.InvalidArgument, "REVIEWER_ABSENT")
 }
+
+// B-APR-05: what is decided for somebody goes to others when they would not be asked any
+// more themselves.
+func TestDelegatorIsReplaced(t *testing.T) {
+	t.Parallel()
+	w, _ := startAt(t, monday9)
+	w.flow(t, nil)
+	w.delegate(t, "mia", "eve", monday9, monday9.AddDate(0, 0, 7))
+	r := w.requestAt("ann", "ann", monday9)
+	w.submit(t, r)
+	task := w.asked(t, r, 1).GetTasks()[0]
+	servicetest.Eventually(t, "the delegation has begun", func() bool {
+		return w.count(t, "due where kind = 'delegation' and due_time <= '2026-11-30 09:00:00Z'")+w.count(t, "task where recheck") == 0
+	})
+	mia := w.users["mia"]
+	mia.State, mia.Version = identityv1.UserState_USER_STATE_SUSPENDED, 2
+	w.Publish(t, w.org, w.id("mia"), &eventv1.UserSuspended{Context: &eventv1.Context{Version: 2}, User: mia})
+	moved := w.handed(t, r, "eve", "max")
+	if moved.GetFrom().GetId() != task.GetId() || moved.GetTo().GetOnBehalfOf() != nil {
+		t.Errorf("moved %v", moved)
+	}
+	if _, err := w.approve(t, "max", moved.GetTo()); err != nil {
+		t.Error(err)
+	}
+}

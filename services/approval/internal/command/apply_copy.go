@@ -8,6 +8,8 @@ import (
 
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/store"
+
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -43,6 +45,9 @@ func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *
 		return err
 	}
 	if reviewers, beneficiaries := lostPlaces(changes); len(reviewers)+len(beneficiaries) > 0 {
+		if reviewers, err = c.withDelegates(ctx, tx, changes.OrganizationID, reviewers); err != nil {
+			return err
+		}
 		found, err := c.Store.Recheck(ctx, tx, reviewers, beneficiaries)
 		if err != nil {
 			return err
@@ -55,8 +60,26 @@ func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *
 	return nil
 }
 
+// withDelegates are users with those who decide for them at present.
+func (c *Commands) withDelegates(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) ([]uuid.UUID, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	people := store.NewPeople()
+	if err := c.Store.LoadPeople(ctx, tx, organizationID, people, store.PeopleQuery{Absences: true}); err != nil {
+		return nil, err
+	}
+	out := slices.Clone(users)
+	for _, u := range users {
+		for _, id := range people.Behind(u.String()) {
+			out = append(out, uuid.MustParse(id))
+		}
+	}
+	return out, nil
+}
+
 // lostPlaces are users who have lost what may have made them reviewers: a group, a
-// place in an app, a role; and those who have got another manager.
+// place in an app, a role, or that they are active; and those who have got another manager.
 func lostPlaces(changes *copies.Changes) (reviewers, beneficiaries []uuid.UUID) {
 	for _, m := range changes.Members {
 		if m.Removed {
@@ -79,7 +102,7 @@ func lostPlaces(changes *copies.Changes) (reviewers, beneficiaries []uuid.UUID) 
 		case u.Before.GetManagerId() != u.After.GetManagerId():
 			beneficiaries = append(beneficiaries, u.ID)
 			fallthrough
-		case u.Before.GetRole() != u.After.GetRole() || u.Before.GetRoleEnvironmentId() != u.After.GetRoleEnvironmentId():
+		case u.Before.GetState() != u.After.GetState() || u.Before.GetRole() != u.After.GetRole() || u.Before.GetRoleEnvironmentId() != u.After.GetRoleEnvironmentId():
 			reviewers = append(reviewers, u.ID)
 		}
 	}
