@@ -58,7 +58,9 @@ export function Home() {
             </ul>
           </HoldingRows>
         )}
-        {tasks.data?.nextPageToken && <Link to="/tasks">{t("all")}</Link>}
+        <Link to="/tasks/$view" params={{ view: "action" }} search={{}}>
+          {t("task.views.action")}
+        </Link>
       </section>
       <section className="stack" aria-labelledby="requests">
         <h2 id="requests">
