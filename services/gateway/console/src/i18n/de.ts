@@ -1189,6 +1189,8 @@ export const de: typeof en = {
       condition: "Bedingung",
       conditionLabel: "Was außerdem gelten muss, in CEL",
       conditionHint: "Leer heißt: nichts. Wo sie sich nicht auswerten lässt, wird der Antrag abgewiesen, und kein anderer Ablauf entscheidet ihn.",
+      decideWithin: "Tage, in denen entschieden wird",
+      decideWithinHint: "Leer heißt: ohne Grenze. Was bis dahin nicht entschieden ist, wird abgebrochen.",
       conditionNames: "Namen, die folgen können",
       limits: "Grenzen",
       limitsText: "Was über einer Grenze liegt, wird abgewiesen. Kein anderer Ablauf entscheidet es stattdessen.",

@@ -1187,6 +1187,8 @@ export const en = {
       condition: "Condition",
       conditionLabel: "What must hold besides, in CEL",
       conditionHint: "Empty means nothing. Where it cannot be evaluated the request is refused, and no other flow decides it.",
+      decideWithin: "Days in which it is decided",
+      decideWithinHint: "Empty means no limit. What is not decided by then is cancelled.",
       conditionNames: "Names that can come next",
       limits: "Limits",
       limitsText: "What is over a limit is refused. No other flow decides it instead.",

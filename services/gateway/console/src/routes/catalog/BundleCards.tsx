@@ -11,23 +11,26 @@ export function BundleCards({ words }: { words: string | undefined }) {
   const bundles = found.data?.bundles ?? [];
   if (bundles.length === 0) return null;
   return (
-    <section className="stack tight" aria-labelledby="bundles">
-      <h2 id="bundles">{t("catalog.bundles")}</h2>
-      <ul className="columns">
-        {bundles.map((bundle) => (
-          <li key={bundle.id} className="card">
-            <h3>{bundle.name}</h3>
-            {bundle.description && <p className="quiet">{bundle.description}</p>}
-            <ItemNames items={bundle.items?.filter((i) => !bundle.goneIds?.includes(i.entitlementId ?? "")) ?? []} />
-            <div className="row">
-              <Link to="/ask" search={{ bundle: bundle.id }} className="button" aria-label={t("catalog.requestBundle", { name: bundle.name })}>
-                {t("catalog.request")}
-              </Link>
-            </div>
-          </li>
-        ))}
-      </ul>
-    </section>
+    <>
+      <section className="stack tight" aria-labelledby="bundles">
+        <h2 id="bundles">{t("catalog.bundles")}</h2>
+        <ul className="columns">
+          {bundles.map((bundle) => (
+            <li key={bundle.id} className="card">
+              <h3>{bundle.name}</h3>
+              {bundle.description && <p className="quiet">{bundle.description}</p>}
+              <ItemNames items={bundle.items?.filter((i) => !bundle.goneIds?.includes(i.entitlementId ?? "")) ?? []} />
+              <div className="row">
+                <Link to="/ask" search={{ bundle: bundle.id }} className="button" aria-label={t("catalog.requestBundle", { name: bundle.name })}>
+                  {t("catalog.request")}
+                </Link>
+              </div>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <h2>{t("admin.pages.apps")}</h2>
+    </>
   );
 }
 

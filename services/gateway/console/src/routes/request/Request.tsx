@@ -76,6 +76,12 @@ function Facts({ request }: { request: AccessRequest }) {
           <dd className="pre">{request.justification}</dd>
         </>
       )}
+      {request.fields?.map((field) => (
+        <div className="fact" key={field.key}>
+          <dt>{field.label}</dt>
+          <dd className="pre">{field.value}</dd>
+        </div>
+      ))}
       {request.progress && (
         <>
           <dt>{t("progress.all")}</dt>

@@ -97,6 +97,12 @@ export function Flow() {
             </dd>
           </>
         )}
+        {flow.decideWithin && (
+          <>
+            <dt>{t("admin.flows.decideWithin")}</dt>
+            <dd>{lengthOf(flow.decideWithin)}</dd>
+          </>
+        )}
         <dt>{t("admin.flows.longest")}</dt>
         <dd>{flow.maxDuration ? t("admin.flows.days", { count: Number(lengthOf(flow.maxDuration)) }) : t("admin.flows.noLimit")}</dd>
         <dt>{t("admin.flows.priority")}</dt>

@@ -33,15 +33,15 @@ export function FlowForm({ flow }: { flow?: Flow }) {
   const [error, setError] = useState<unknown>();
   const set = <K extends keyof FlowValues>(name: K) => (value: FlowValues[K]) => setValues({ ...values, [name]: value });
   const join = values.trigger === "FLOW_TRIGGER_JOIN";
-  const ofSteps = values.steps.flatMap((_, i) => (["name", "reviewers", "userIds", "groupIds", "needCount"] as const).map((f) => `steps[${i}].${f}`));
+  const ofSteps = values.steps.flatMap((_, i) => (["name", "reviewers", "userIds", "groupIds", "needCount", "remindAfter", "escalateAfter"] as const).map((f) => `steps[${i}].${f}`));
   const ofFields = values.fields.flatMap((_, i) => (["label", "key", "help", "kind", "options"] as const).map((f) => `fields[${i}].${f}`));
   const errors = fieldErrors<string>(
     error,
-    [...ofSteps, ...ofFields, "condition", "minJustificationLength", "weeklyHours.timeZone", "weeklyHours.windows", "scope.categories", "scope.risks", "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience", "requesters.groupIds", "requesters.userIds", "requesters", "unmatchAfter"],
+    [...ofSteps, ...ofFields, "condition", "decideWithin", "minJustificationLength", "weeklyHours.timeZone", "weeklyHours.windows", "scope.categories", "scope.risks", "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience", "requesters.groupIds", "requesters.userIds", "requesters", "unmatchAfter"],
     "flow",
   );
-  const { enabled: on, ...asInput } = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined };
-  const sent = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined };
+  const { enabled: on, ...asInput } = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined, decideWithin: fitting(values).decideWithin || undefined };
+  const sent = { ...asInput, enabled: on };
   const save = async (updateMask: string, requestId: string) => {
     setError(undefined);
     try {

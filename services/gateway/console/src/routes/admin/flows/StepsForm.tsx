@@ -9,6 +9,7 @@ import { ChosenPeople } from "@/components/Chosen";
 import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { Groups } from "./AudienceForm";
+import { DurationBox } from "./DurationBox";
 import { StepTimes } from "./StepTimes";
 import type { FlowValues } from "./values";
 
@@ -90,7 +91,7 @@ export function StepsForm({ values, onChange, errors }: Props) {
                 error={errors[`steps[${i}].needCount`]}
               />
             )}
-            <StepTimes step={step} onChange={(change) => setStep(i, change)} />
+            <StepTimes step={step} onChange={(change) => setStep(i, change)} errors={{ remindAfter: errors[`steps[${i}].remindAfter`], escalateAfter: errors[`steps[${i}].escalateAfter`] }} />
             <div className="row">
               <Button isDisabled={i === 0} aria-label={t("moveUp", { name: t("admin.flows.step", { n: i + 1 }) })} onPress={() => move(i, i - 1)}>
                 {t("admin.flows.up")}
@@ -106,10 +107,13 @@ export function StepsForm({ values, onChange, errors }: Props) {
         ))}
       {!values.autoApprove && (
         <div className="stack tight">
+          <DurationBox label={t("admin.flows.decideWithin")} hint={t("admin.flows.decideWithinHint")} unit="days" value={values.decideWithin} onChange={(decideWithin) => onChange({ ...values, decideWithin })} error={errors.decideWithin} />
           <CheckField label={t("admin.flows.distinct")} hint={t("admin.flows.distinctHint")} value={values.distinctReviewers} onChange={(distinctReviewers) => onChange({ ...values, distinctReviewers })} />
-          <Button onPress={() => onChange({ ...values, steps: [...steps, { name: "", reviewers: "REVIEWER_KIND_APP_APPROVERS", need: "STEP_NEED_ANY", userIds: [], groupIds: [], needCount: 0 }] })}>
+          <div>
+            <Button onPress={() => onChange({ ...values, steps: [...steps, { name: "", reviewers: "REVIEWER_KIND_APP_APPROVERS", need: "STEP_NEED_ANY", userIds: [], groupIds: [], needCount: 0 }] })}>
             {t("admin.flows.addStep")}
           </Button>
+          </div>
         </div>
       )}
     </section>

@@ -96,7 +96,7 @@ function Decision({ decision: { flowName, refusal, route } }: DecisionProps) {
   const { t } = useTranslation();
   return (
     <>
-      {flowName || t("admin.flows.theDefault")} {refusal && <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>}
+      <span>{flowName || t("admin.flows.theDefault")}</span> {refusal && <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>}
       {route && <RouteSteps route={route} />}
     </>
   );

@@ -7,6 +7,8 @@ export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "aud
   maxDuration: string;
   /** Empty means at once. */
   unmatchAfter: string;
+  /** Empty means without limit. */
+  decideWithin: string;
   /** Undefined: who may ask without a flow. */
   requesters: Flow["requesters"];
   /** Undefined: access may be asked for at any time. */
@@ -31,6 +33,7 @@ export function flowValues(flow?: Flow): FlowValues {
     onlyAudience: flow?.onlyAudience ?? false,
     unmatchAction: flow?.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED",
     unmatchAfter: flow?.unmatchAfter ?? "",
+    decideWithin: flow?.decideWithin ?? "",
     requesters: flow?.requesters ?? undefined,
     condition: flow?.condition ?? "",
     distinctReviewers: flow?.distinctReviewers ?? false,
@@ -58,6 +61,7 @@ export function fitting(values: FlowValues): FlowValues {
         ? { ...noScope, any: true, risks: values.scope.risks }
         : values.scope,
     condition: values.condition.trim(),
+    decideWithin: values.autoApprove ? "" : values.decideWithin,
     distinctReviewers: !values.autoApprove && values.distinctReviewers,
     minJustificationLength: join ? 0 : values.minJustificationLength,
     fields: join ? [] : values.fields.map((field) => ({ ...field, options: field.kind === "FLOW_FIELD_KIND_CHOICE" ? (field.options ?? []).map((o) => o.trim()).filter((o) => o !== "") : [] })),
