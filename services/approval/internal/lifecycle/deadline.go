@@ -161,7 +161,7 @@ func (a *Approval) Escalate(s *Step, p People, newID func() string, now time.Tim
 	s.Escalated, s.EscalateTime = true, time.Time{}
 	r := resolver{
 		request: Request{Parties: a.Parties, EnvironmentID: a.EnvironmentID}, people: p,
-		approvedBy: a.ApprovedBy(s), chosen: make(map[string]bool),
+		approvedBy: a.ApprovedBy(s), before: a.decidedBefore(s), chosen: make(map[string]bool),
 	}
 	waiting := a.OpenTasks(s)
 	for _, t := range waiting {

@@ -175,7 +175,7 @@ func (t *Task) PrincipalID() string { return t.principal().ID }
 // nobody is.
 func (a *Approval) with(t *Task, p People) (to User, why []string, reason string) {
 	s := a.StepOf(t)
-	r := resolver{request: Request{Parties: a.Parties, EnvironmentID: a.EnvironmentID}, people: p, approvedBy: a.ApprovedBy(s)}
+	r := resolver{request: Request{Parties: a.Parties, EnvironmentID: a.EnvironmentID}, people: p, approvedBy: a.ApprovedBy(s), before: a.decidedBefore(s)}
 	principal := r.user(t.principal().ID)
 	to, why, reason = r.through(principal)
 	switch {
@@ -207,7 +207,8 @@ func (a *Approval) HandOver(p People, newID func() string, now time.Time) []Hand
 			continue
 		}
 		to, why, reason := a.with(t, p)
-		if reason != "" || to.ID == t.Reviewer.ID || !a.CanDecide(to) || a.IsParty(to.ID) {
+		s := a.StepOf(t)
+		if reason != "" || to.ID == t.Reviewer.ID || !a.CanDecide(to) || a.IsParty(to.ID) || a.decidedBefore(s)[to.ID] {
 			continue
 		}
 		r := Reviewer{Person: to.Person, Substitution: strings.Join(why, "; ")}
@@ -219,7 +220,6 @@ func (a *Approval) HandOver(p People, newID func() string, now time.Time) []Hand
 		} else {
 			handed.Reason = principal.Name + " is not absent any more"
 		}
-		s := a.StepOf(t)
 		t.end(TaskReassigned, Person{}, now)
 		handed.To = a.addTasks(s, []Reviewer{r}, newID, now)[0]
 		handed.To.Given, handed.To.Escalated = t.Given, t.Escalated

@@ -61,7 +61,9 @@ func TestDelegationsAndEscalations(t *testing.T) {
 				NeedCount: rapid.IntRange(1, 4).Draw(t, "count"),
 			}
 		})
-		w := begin(a, p, flow("a", func(f *lifecycle.Flow) { f.Steps = rapid.SliceOfN(spec, 1, 3).Draw(t, "steps") }))
+		w := begin(a, p, flow("a", func(f *lifecycle.Flow) {
+			f.Steps, f.DistinctReviewers = rapid.SliceOfN(spec, 1, 3).Draw(t, "steps"), rapid.Bool().Draw(t, "distinct")
+		}))
 		change := func(t *rapid.T, who string, f func(*lifecycle.User)) {
 			u := w.people.Users[who]
 			f(&u)
@@ -130,9 +132,20 @@ func TestDelegationsAndEscalations(t *testing.T) {
 						t.Fatalf("decided on behalf of whom it concerns: %+v", task)
 					}
 				}
+				// before are those who have approved an earlier step, where nobody decides two.
+				before := func(s *lifecycle.Step, who string) bool {
+					return s.Spec.Distinct && slices.ContainsFunc(w.Tasks, func(o *lifecycle.Task) bool {
+						return o.ItemID == s.ItemID && o.Position < s.Position && o.Reviewer.ID == who && o.State == lifecycle.TaskApproved
+					})
+				}
+				for _, task := range w.Tasks {
+					if before(w.StepOf(task), task.Reviewer.ID) {
+						t.Fatalf("asked in a second step: %+v", task)
+					}
+				}
 				for _, s := range w.Vacancies() {
 					for _, u := range w.people.Admins {
-						if w.CanDecide(u) && !w.IsParty(u.ID) && !w.ApprovedBy(s)[u.ID] {
+						if w.CanDecide(u) && !w.IsParty(u.ID) && !w.ApprovedBy(s)[u.ID] && !before(s, u.ID) {
 							t.Fatalf("nobody is asked in %+v, and %s is there: %+v", s, u.ID, w.people.Absences)
 						}
 					}
@@ -140,6 +153,40 @@ func TestDelegationsAndEscalations(t *testing.T) {
 			},
 		})
 	})
+}
+
+// B-APR-02, B-APR-05: where a flow wants different people, who has approved one step gets a
+// later one neither from whoever is absent nor because it was not decided in time.
+func TestDistinctByDelegationAndEscalation(t *testing.T) {
+	t.Parallel()
+	p := people()
+	p.Absences = make(map[string]lifecycle.Absence)
+	w := begin(request(), p, flow("a", func(f *lifecycle.Flow) {
+		f.DistinctReviewers, f.Steps = true, []lifecycle.StepSpec{
+			{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			{Name: "Pia", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia"}, Need: lifecycle.NeedAny},
+		}
+	}))
+	if _, err := w.decide("mia", true); err != nil {
+		t.Fatal(err)
+	}
+	w.people.Absences["pia"] = lifecycle.Absence{DelegateID: "mia", Until: w.now.Add(time.Hour)}
+	for _, h := range w.HandOver(w.people, w.newID, w.now) {
+		t.Errorf("handed over to who has decided before: %+v", h.To)
+	}
+	pia := w.people.Users["pia"]
+	pia.ManagerID = "mia"
+	w.people.Users["pia"] = pia
+	s := w.StepOf(w.of("pia"))
+	added, _ := w.Escalate(s, w.people, w.newID, w.now)
+	if len(added) == 0 {
+		t.Error("nobody further is asked")
+	}
+	for _, task := range added {
+		if task.Reviewer.ID == "mia" {
+			t.Errorf("escalated to who has decided before: %+v", task)
+		}
+	}
 }
 
 // Delegations that come back to who made them at some moment are found, and no others.
