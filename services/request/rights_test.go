@@ -516,6 +516,60 @@ func TestAFlowsLimitIsALimit(t *testing.T) {
 	}
 }
 
+// Somebody from outside who is named by a flow on entitlements of a risk, or on apps of a
+// category, sees these, and no others.
+func TestAnExternalSeesWhatIsInTheScope(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	wiki, docs := map[string]string{}, map[string]string{}
+	wikiApp := w.app(t, &requestv1.CreateAppRequest{Name: "Wiki", Category: "Knowledge"}, wiki)
+	w.app(t, &requestv1.CreateAppRequest{Name: "Docs", Category: "Office"}, docs)
+	low := requestv1.EntitlementRisk_ENTITLEMENT_RISK_LOW
+	e, err := w.apps(t, "zoe").CreateEntitlement(t.Context(), &requestv1.CreateEntitlementRequest{
+		AppId: wikiApp.GetId(), Name: "reader", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE, Risk: low,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wiki["reader"] = e.GetEntitlement().GetId()
+	f := w.flow(t, func(f *approvalv1.Flow) {
+		f.Audience, f.Scope = &approvalv1.FlowAudience{UserIds: []string{w.id("ext")}}, &approvalv1.FlowScope{Any: true, Risks: []requestv1.EntitlementRisk{low}}
+	})
+	for _, tt := range []struct {
+		scope *approvalv1.FlowScope
+		want  []string
+	}{
+		{nil, []string{"reader"}},
+		{&approvalv1.FlowScope{Categories: []string{"knowledge"}}, []string{"account", "reader"}},
+		{&approvalv1.FlowScope{Categories: []string{"Knowledge"}, Risks: []requestv1.EntitlementRisk{low}}, []string{"reader"}},
+		{&approvalv1.FlowScope{AppIds: []string{wikiApp.GetId()}, Risks: []requestv1.EntitlementRisk{low}}, []string{"reader"}},
+		{&approvalv1.FlowScope{EntitlementIds: []string{docs["account"]}, Risks: []requestv1.EntitlementRisk{low}}, nil},
+		{&approvalv1.FlowScope{Categories: []string{"Office"}, EntitlementIds: []string{wiki["account"]}}, []string{"account", "account"}},
+	} {
+		if tt.scope != nil {
+			w.changeFlow(t, f, func(f *approvalv1.Flow) { f.Scope = tt.scope })
+		}
+		list, err := w.apps(t, "ext").ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: "-"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range list.GetEntitlements() {
+			got = append(got, e.GetName())
+			_, err := w.requests(t, "ext").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: &requestv1.CreateRequestRequest{
+				Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: []string{e.GetId()},
+			}})
+			if err != nil {
+				t.Errorf("%v: sees %v and cannot ask for it: %v", tt.scope, e, err)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%v: sees %q, want %q", tt.scope, got, tt.want)
+		}
+	}
+}
+
 // Somebody from outside sees what they were let in for, and nothing else of the
 // catalog, by no door.
 func TestAnExternalSeesWhatTheyWereLetInFor(t *testing.T) {

@@ -196,6 +196,12 @@ func (c *Commands) catalogReader(ctx context.Context, tx *postgres.Tx, by authz.
 		if !lets(f, m) {
 			continue
 		}
+		if len(f.Scope.Categories)+len(f.Scope.Risks) > 0 {
+			if err := store.AddScope(ctx, tx, by.OrganizationID, f.Scope, g); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		g.Any = g.Any || f.Scope.Any
 		g.AppIDs = append(g.AppIDs, convert.ParseIDs(f.Scope.AppIDs)...)
 		g.EntitlementIDs = append(g.EntitlementIDs, convert.ParseIDs(f.Scope.EntitlementIDs)...)

@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -82,6 +84,30 @@ type Reader struct {
 	// Any says that a guest is let in for everything.
 	Any                    bool
 	AppIDs, EntitlementIDs []uuid.UUID
+}
+
+const selectScope = `
+select e.id from entitlement e join app a on a.id = e.app_id
+where e.organization_id = $1 and e.delete_time is null and a.delete_time is null
+	and ($2::boolean or a.id::text = any ($3::text[]) or e.id::text = any ($4::text[]) or a.category <> '' and lower(a.category) = any ($5::text[]))
+	and (cardinality($6::text[]) = 0 or e.risk::text = any ($6::text[]))`
+
+// AddScope lets a guest in for the entitlements that a scope covers as things are.
+func AddScope(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, s flow.Scope, to *Reader) error {
+	categories := make([]string, len(s.Categories))
+	for n, c := range s.Categories {
+		categories[n] = strings.ToLower(c)
+	}
+	rows, err := tx.Query(ctx, selectScope, organization, s.Any, notNull(s.AppIDs), notNull(s.EntitlementIDs), categories, notNull(s.Risks))
+	if err != nil {
+		return fmt.Errorf("read what a flow is about: %w", err)
+	}
+	covered, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return fmt.Errorf("read what a flow is about: %w", err)
+	}
+	to.EntitlementIDs = append(to.EntitlementIDs, covered...)
+	return nil
 }
 
 // The conditions under which a reader sees an app a, and an entitlement e of an app that
