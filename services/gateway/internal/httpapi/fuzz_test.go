@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,15 +12,23 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/gateway/internal/httpapi"
 )
 
-// silent is a service that answers every call with nothing in it.
+// silent is a service that answers every call that can be sent with nothing in it.
 type silent struct{}
 
-func (silent) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return nil }
+func (silent) Invoke(_ context.Context, _ string, in, _ any, _ ...grpc.CallOption) error {
+	m, ok := in.(proto.Message)
+	if !ok {
+		return fmt.Errorf("%T is no message", in)
+	}
+	_, err := proto.Marshal(m)
+	return err
+}
 
 func (silent) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 	return nil, status.Error(codes.Unimplemented, "none here")
@@ -50,6 +59,9 @@ func FuzzREST(f *testing.F) {
 		{"DELETE", "/v1/identityProviders/%2e%2e", ""},
 		{"DELETE", "/v1/apps/" + id + "?etag=%00&endAccess=maybe", ""},
 		{"PATCH", "/v1/flows/" + id, `{"audience": {"groupIds": null}, "etag": "\ud800"}`},
+		{"GET", "/v1/catalog:search?query=%ff%fe", ""},
+		{"GET", "/v1/flows/%ff", ""},
+		{"POST", "/v1/delegations/%ff:end", `{}`},
 		{"GET", "/sign-in?organization=%ff&return_to=//x", ""},
 		{"POST", "/sign-in/" + id, "purpose=step-up"},
 		{"GET", "/sign-in/" + id + "/callback?state=%zz&code=x", ""},

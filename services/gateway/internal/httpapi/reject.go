@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/codes"
@@ -69,7 +70,11 @@ func rejectEarly(rs routes, next http.Handler) http.Handler {
 			return
 		}
 		body, err := readBody(r)
-		if err == nil {
+		switch {
+		case err != nil:
+		case !utf8.ValidString(r.URL.Path):
+			err = apierr.NotFound("ROUTE_NOT_FOUND", "the path is not UTF-8")
+		default:
 			err = a.route.checkQuery(r.URL.RawQuery)
 		}
 		if err != nil {
@@ -150,6 +155,9 @@ func (rt route) checkQuery(raw string) error {
 		}
 		seen[field] = true
 		for _, v := range query[name] {
+			if !utf8.ValidString(v) {
+				return apierr.InvalidField(field, "INVALID_TEXT", "%s must be UTF-8", name)
+			}
 			if err := runtime.PopulateFieldFromPath(mt.New().Interface(), field, v); err != nil {
 				return invalidValue(field, fd, fd.IsList())
 			}
