@@ -121,7 +121,7 @@ func lacks(t testing.TB, admin api) string {
 		{4, "apps", "provisioning = PROVISIONING_SUPPORT_AUTOMATIC"},
 		{3, "apps", "provisioning = PROVISIONING_SUPPORT_NONE"},
 		{1, "apps", "goneUserIds:*"},
-		{13, "flows", ""},
+		{14, "flows", ""},
 		{2, "apiTokens", ""},
 		{1, "requests", "waitsForReviewer = true"},
 		{8, "requests", byPeople + " AND state = REQUEST_STATE_PENDING"},

@@ -277,6 +277,11 @@ type companyFlow struct {
 	steps       []step // none: it approves by itself
 	priority    int
 	maxDuration time.Duration
+	condition   string
+	distinct    bool
+	// justification is how many characters it has at least.
+	justification int
+	fields        []object
 }
 
 const (
@@ -293,7 +298,17 @@ var companyFlows = []companyFlow{
 	{name: "Releases", kind: kindGrant, things: []what{{"Foundry Code", "Release managers"}, {"Foundry Code", "Administrator"}}, steps: []step{byManager, byApprovers}},
 	{name: "The bank", kind: kindGrant, apps: []string{"Northbank"}, steps: []step{byManager, {name: "Two of finance", group: "Payment approvers", count: 2}}},
 	{name: "The manager decides", kind: kindGrant, apps: []string{"Loom Design", "Switchboard", "Stacks Warehouse"}, steps: []step{byManager}},
-	{name: "Travel, up to three months", kind: kindGrant, apps: []string{"Roadbook Travel"}, steps: []step{byManager}, maxDuration: 92 * day},
+	{
+		name: "Travel, up to three months", kind: kindGrant, apps: []string{"Roadbook Travel"}, steps: []step{byManager}, maxDuration: 92 * day,
+		justification: 10, fields: []object{
+			{"key": "reason", "label": "What for", "kind": "FLOW_FIELD_KIND_CHOICE", "options": []string{"A customer", "A fair", "Training"}},
+			{"key": "cost_centre", "label": "Cost centre", "help": "Of the team that pays, such as 4711.", "kind": "FLOW_FIELD_KIND_NUMBER"},
+		},
+	},
+	{
+		name: "Payments of externals", kind: kindGrant, apps: []string{"Northbank"}, priority: 20, condition: `beneficiary.kind == "external" && entitlement.name != "Statements"`, distinct: true,
+		steps: []step{byManager, {name: "Manager's manager", reviewers: "REVIEWER_KIND_MANAGERS_MANAGER"}, {name: "Two of finance", group: "Payment approvers", count: 2}},
+	},
 	{name: "The vault", kind: kindGrant, apps: []string{"Keyring Vault"}, steps: []step{{name: "Key keeper", group: "Key keepers"}}},
 	{name: "Giving back", kind: kindRevoke, apps: []string{"Beacon Tickets", "Foundry Code", "Harbour CRM", "Loom Design", "Northbank", "Switchboard"}, steps: []step{byOwner}},
 }

@@ -467,6 +467,7 @@ func (c *Company) flow(f companyFlow) object {
 	if f.maxDuration > 0 {
 		flow["maxDuration"] = fmt.Sprintf("%ds", int(f.maxDuration.Seconds()))
 	}
+	flow["condition"], flow["distinctReviewers"], flow["minJustificationLength"], flow["fields"] = f.condition, f.distinct, f.justification, f.fields
 	steps := []object{}
 	for _, s := range f.steps {
 		step := object{"name": s.name, "reviewers": s.reviewers, "need": "STEP_NEED_ANY"}
