@@ -261,3 +261,36 @@ func TestPreviewUpdateWithCondition(t *testing.T) {
 		t.Errorf("%v %v", out, err)
 	}
 }
+
+// B-USR-12, B-APR-09: whoever tries flows in an environment is told of no flow of another;
+// ids are taken in any of their spellings.
+func TestSimulateInAnEnvironment(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t)
+	for _, made := range []struct{ by, environment, name string }{{"zoe", w.b, "of B"}, {"anna", "", "of A"}, {"zoe", "", "of all"}} {
+		in := reviewedBy(w.users["max"].GetId())
+		if made.environment != "" || made.by == "anna" {
+			in.Steps[0] = step("Manager", approvalv1.ReviewerKind_REVIEWER_KIND_MANAGER)
+		}
+		in.Name = made.name
+		if _, err := w.flowBy(t, made.by, made.environment, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"anna": "of all, of A", "zoe": "of all, of B, of A"} {
+		out, err := w.flows(t, name).SimulateFlows(t.Context(), &approvalv1.SimulateFlowsRequest{
+			BeneficiaryId: strings.ToUpper(w.users["alice"].GetId()), RequesterId: w.users["alice"].GetId(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
+			EntitlementIds: []string{strings.ToUpper(w.account.String())},
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var considered []string
+		for _, f := range out.GetItems()[0].GetConsidered() {
+			considered = append(considered, f.GetFlowName())
+		}
+		if got := strings.Join(considered, ", "); got != want || out.GetItems()[0].GetRefusal() != "" {
+			t.Errorf("%s is told of %s, want %s; %v", name, got, want, out)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -143,8 +144,11 @@ func (s flowService) PreviewFlow(ctx context.Context, r *approvalv1.PreviewFlowR
 func (s flowService) SimulateFlows(ctx context.Context, r *approvalv1.SimulateFlowsRequest) (*approvalv1.SimulateFlowsResponse, error) {
 	c := authz.Must(ctx)
 	m := command.Simulation{
-		RequesterID: r.GetRequesterId(), BeneficiaryID: r.GetBeneficiaryId(), Kind: lifecycle.Kind(enum.Word(r.GetKind())),
-		EntitlementIDs: r.GetEntitlementIds(), Justification: r.GetJustification(), Fields: r.GetFields(),
+		RequesterID: strings.ToLower(r.GetRequesterId()), BeneficiaryID: strings.ToLower(r.GetBeneficiaryId()), Kind: lifecycle.Kind(enum.Word(r.GetKind())),
+		Justification: r.GetJustification(), Fields: r.GetFields(),
+	}
+	for _, entitlement := range r.GetEntitlementIds() {
+		m.EntitlementIDs = append(m.EntitlementIDs, strings.ToLower(entitlement))
 	}
 	for field, t := range map[string]*timestamppb.Timestamp{"create_time": r.GetCreateTime(), "until": r.GetUntil()} {
 		if t == nil {
