@@ -230,7 +230,9 @@ func (c *Commands) SimulateFlows(ctx context.Context, s scope.Scope, by *eventv1
 		}
 		flows := in.Flows
 		if !s.Whole() { // those of other environments are about nobody here, and are not told of
-			flows = slices.DeleteFunc(slices.Clone(flows), func(f lifecycle.Flow) bool { return f.EnvironmentID != "" && f.EnvironmentID != s.EnvironmentID.String() })
+			flows = slices.DeleteFunc(slices.Clone(flows), func(f lifecycle.Flow) bool {
+				return f.EnvironmentID != "" && f.EnvironmentID != s.EnvironmentID.String()
+			})
 		}
 		if draft != nil {
 			flows = lifecycle.WithDraft(flows, *draft)
