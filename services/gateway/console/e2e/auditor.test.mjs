@@ -33,13 +33,15 @@ before(async () => {
   await ask(kiln.Glazer, "to glaze pots");
 });
 
-const all = ["Overview", "All requests", "Checklists", "Work items", "People", "Groups", "Apps", "Integrations", "Flows", "Environments", "Sources", "Identity providers", "Organization", "API tokens", "Audit log", "Parked events"];
-const paths = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/environments", "/sources", "/identity-providers", "/organization", "/tokens", "/audit", "/parked-events"];
+const all = ["Overview", "All requests", "Checklists", "Work items", "People", "Groups", "Apps", "Bundles", "Integrations", "Flows", "Environments", "Sources", "Identity providers", "Organization", "Working time", "API tokens", "Audit log", "Parked events"];
+const paths = ["", "/requests", "/checklists", "/work-items", "/people", "/assign", "/groups", "/apps", "/bundles", "/integrations", "/flows", "/flows/new", "/environments", "/sources", "/identity-providers", "/organization", "/working-time", "/tokens", "/audit", "/parked-events"];
 
 /** What each role can change, by the page where it would. */
 const changes = {
   "/people": [["button", "Add a service or an agent"], ["link", "Give access"]],
   "/apps": [["button", "Add an app"]],
+  "/bundles": [["button", "Add a bundle"]],
+  "/working-time": [["button", "Save"]],
   "/integrations": [["button", "Add an integration"], ["button", "Test Tidepool Chat"]],
   "/flows": [["link", "Make a flow"]],
   "/environments": [["button", "Add an environment"]],

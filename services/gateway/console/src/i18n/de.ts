@@ -1241,6 +1241,7 @@ export const de: typeof en = {
       simulateWhom: "Für wen",
       simulateAsker: "Wer fragt",
       simulateAskerHint: "Leer: dieselbe Person.",
+      simulateApp: "Etwas in einer Anwendung",
       simulateAct: "Wie würde entschieden?",
       considered: "Abläufe, die betrachtet wurden",
       decides: "entscheidet",

@@ -1239,6 +1239,7 @@ export const en = {
       simulateWhom: "For whom",
       simulateAsker: "Who asks",
       simulateAskerHint: "Empty: the same person.",
+      simulateApp: "Something in an app",
       simulateAct: "How would it be decided?",
       considered: "Flows that were looked at",
       decides: "decides",

@@ -116,7 +116,7 @@ function Simulation({ draft }: { draft: { id?: string; flow: FlowInput } }) {
       <h3>{t("admin.flows.simulate")}</h3>
       <People label={t("admin.flows.simulateWhom")} onChoose={setWhom} />
       <People label={t("admin.flows.simulateAsker")} hint={t("admin.flows.simulateAskerHint")} onChoose={setAsker} />
-      <FindApp label={app ? app.name : t("admin.flows.chooseApp")} onFind={(found) => { setApp(found); setIds([]); }} />
+      <FindApp label={app ? app.name : t("admin.flows.simulateApp")} onFind={(found) => { setApp(found); setIds([]); }} />
       {app && <Within app={app.id} ids={ids} onChange={setIds} />}
       <Select label={t("admin.flows.kinds")} value={kind} onChange={setKind} choices={{ REQUEST_KIND_GRANT: t("request.grant"), REQUEST_KIND_REVOKE: t("request.revoke") }} />
       <div>
