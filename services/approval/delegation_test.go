@@ -234,6 +234,7 @@ func TestDelegationsRefused(t *testing.T) {
 	w.joinIn(t, north, "nora", "", identityv1.Role_ROLE_MEMBER)
 	w.join(t, "rob", "", identityv1.Role_ROLE_MEMBER)
 	w.join(t, "ext", "", identityv1.Role_ROLE_MEMBER)
+	w.join(t, "guest", "", identityv1.Role_ROLE_EXTERNAL)
 	for name, kind := range map[string]identityv1.UserKind{"rob": identityv1.UserKind_USER_KIND_SERVICE, "ext": identityv1.UserKind_USER_KIND_EXTERNAL} {
 		u := w.users[name]
 		u.Kind, u.Version = kind, 2
@@ -252,6 +253,7 @@ func TestDelegationsRefused(t *testing.T) {
 		"for another":        {"eve", "mia", "pia", monday9, week, codes.PermissionDenied, "DELEGATOR_IS_ANOTHER"},
 		"to oneself":         {"eve", "eve", "eve", monday9, week, codes.InvalidArgument, "DELEGATE_IS_DELEGATOR"},
 		"to an external":     {"eve", "eve", "ext", monday9, week, codes.InvalidArgument, "DELEGATE_CANNOT_DECIDE"},
+		"to a guest":         {"eve", "eve", "guest", monday9, week, codes.InvalidArgument, "DELEGATE_CANNOT_DECIDE"},
 		"to a risk manager":  {"eve", "eve", "ria", monday9, week, codes.InvalidArgument, "DELEGATE_CANNOT_DECIDE"},
 		"to a service":       {"eve", "eve", "rob", monday9, week, codes.InvalidArgument, "DELEGATE_CANNOT_DECIDE"},
 		"of a service":       {"rob", "rob", "pia", monday9, week, codes.InvalidArgument, "NOT_A_PERSON"},

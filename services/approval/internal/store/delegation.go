@@ -41,7 +41,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 	endDelegation = `
 update delegation set end_time = $2, ended_by_id = $3, ended_by_name = $4, ended_by_email = $5 where id = $1 and end_time is null`
 	selectDelegating = `
-select ` + userFields + `, u.kind = 'external' from user_copy u where u.id = any ($1) and not u.removed`
+select ` + userFields + `, u.kind = 'external' or u.role = 'external' from user_copy u where u.id = any ($1) and not u.removed`
 )
 
 // LockDelegating keeps others from making or ending a delegation of an organization until
@@ -56,6 +56,7 @@ func (s *Store) LockDelegating(ctx context.Context, tx *postgres.Tx, organizatio
 // Delegating is somebody of whom a delegation is.
 type Delegating struct {
 	lifecycle.User
+	// External says that they are so by their kind, or by their role.
 	External bool
 }
 
