@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -119,10 +120,27 @@ func TestUnlistedApp(t *testing.T) {
 	if err != nil || p.GetItems()[0].GetRefusal() != "APP_UNLISTED" {
 		t.Errorf("preview: %v %v", p, err)
 	}
-	// Who cannot see the app, and stands above who holds it, has it taken away.
+	// Who cannot see the app, and stands above who holds it, has it taken away. Of what is
+	// not held they learn nothing, also where they would have it taken away.
 	back := w.revokeOf("viewer")
 	back.BeneficiaryId = w.id("ben")
 	w.submit(t, "ann", back)
+	_, err = w.requests(t, "ann").CreateRequest(t.Context(), w.revokeOf("viewer"))
+	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN", "entitlement_ids[0]")
+	_, err = w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: w.revokeOf("viewer")})
+	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN", "entitlement_ids[0]")
+	back.EntitlementIds = []string{w.access["editor"]}
+	_, err = w.requests(t, "ann").CreateRequest(t.Context(), back)
+	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN", "entitlement_ids[0]")
+	w.join(t, "bob", authzv1.Caller_CALLER_MEMBER)
+	w.handled(t)
+	// To who may not ask for others it is all the same whether they hold it.
+	for _, name := range []string{"viewer", "editor"} {
+		of := w.revokeOf(name)
+		of.BeneficiaryId = w.id("ben")
+		_, err = w.requests(t, "bob").CreateRequest(t.Context(), of)
+		wantError(t, err, codes.PermissionDenied, "NOT_FOR_OTHERS")
+	}
 }
 
 // B-APR-16, in part: what is requested says what it opens. An account may leave that to its

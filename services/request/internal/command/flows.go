@@ -172,6 +172,12 @@ func (r rules) letIn(by authz.Caller, kind lifecycle.Kind, u store.User, c store
 	return false
 }
 
+// hidden reports whether an entitlement is of an app that the caller does not see, as it is
+// not listed, and is not held: what is held can be taken away by who may ask for that.
+func hidden(by authz.Caller, c store.Candidate) bool {
+	return c.Unlisted && !c.HasPlace && !c.Held && !by.SeesAll()
+}
+
 // catalogReader is what the caller sees of the catalog; nil for who sees all of it.
 func (c *Commands) catalogReader(ctx context.Context, tx *postgres.Tx, by authz.Caller) (*store.Reader, error) {
 	switch {

@@ -332,6 +332,12 @@ func (s *Submission) found(by authz.Caller, l *store.Lookup, flows rules, now ti
 			return errNotForOthers
 		}
 	}
+	// Last, so that whoever may not ask for others is not told what they hold.
+	for i, e := range s.EntitlementIDs {
+		if slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return c.EntitlementID == e && hidden(by, c) }) {
+			return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
+		}
+	}
 	if u.State != "active" {
 		return apierr.Precondition("BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State).
 			WithField("beneficiary_id", "BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State)
