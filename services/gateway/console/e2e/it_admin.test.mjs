@@ -185,7 +185,7 @@ test("an app becomes automatic with an integration that works, fails, is mended 
     await page.getByLabel("Longest access in days").fill("");
     await page.getByRole("button", { name: "Save" }).click();
     await dialog(page).getByRole("button", { name: "Save" }).click();
-    await page.getByText("No limit").waitFor();
+    await page.getByText("No limit", { exact: true }).waitFor();
     await go(page, "People");
     await page.getByRole("searchbox", { name: "Search people" }).fill(nia.userName);
     await page.getByRole("link", { name: nia.name }).click();
