@@ -63,7 +63,10 @@ func (e *reader) task(item uuid.UUID, t *approvalv1.Task) {
 		ActorID: convert.Nullable(e.id("user_id", t.GetReviewer().GetUserId())), AskedTime: e.at(t.GetCreateTime()),
 	}
 	if a.State == store.ActionDone {
-		a.DoneTime, a.DoneBy = e.at(t.GetDecideTime()), a.ActorID
+		a.DoneTime, a.DoneBy, a.Outcome = e.at(t.GetDecideTime()), a.ActorID, store.Approved
+		if t.GetState() == approvalv1.TaskState_TASK_STATE_DENIED {
+			a.Outcome = store.Denied
+		}
 	}
 	e.actions = append(e.actions, a)
 }

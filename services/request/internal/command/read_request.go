@@ -127,3 +127,13 @@ func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uu
 	})
 	return list, next, err
 }
+
+// DecisionContext gives what helps the caller to decide a request, if they were ever asked to
+// or see all requests.
+func (c *Commands) DecisionContext(ctx context.Context, by authz.Caller, request uuid.UUID) (out *store.DecisionContext, err error) {
+	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		out, err = store.Context(ctx, tx, viewer(by), request)
+		return public(err)
+	})
+	return out, err
+}

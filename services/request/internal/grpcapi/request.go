@@ -267,3 +267,15 @@ func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTime
 	}
 	return &requestv1.ListTimelineResponse{Entries: each(list, convert.TimelineEntry), NextPageToken: next}, nil
 }
+
+func (s requestService) GetDecisionContext(ctx context.Context, in *requestv1.GetDecisionContextRequest) (*requestv1.GetDecisionContextResponse, error) {
+	requestID, err := id.Parse("id", in.GetId())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.commands.DecisionContext(ctx, authz.Must(ctx), requestID)
+	if err != nil {
+		return nil, err
+	}
+	return &requestv1.GetDecisionContextResponse{Context: convert.DecisionContext(c)}, nil
+}

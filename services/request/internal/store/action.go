@@ -27,6 +27,8 @@ type Action struct {
 	// DoneTime and DoneBy are set if it is done; DoneBy may be null, for Gatehouse.
 	DoneTime time.Time
 	DoneBy   uuid.NullUUID
+	// Outcome is what was decided; empty of what is not decided.
+	Outcome Outcome
 }
 
 // ActionKind is what is to be done.
@@ -37,6 +39,15 @@ const (
 	Decide    ActionKind = "decide"
 	Provision ActionKind = "provision"
 	Assign    ActionKind = "assign"
+)
+
+// Outcome is what somebody has decided.
+type Outcome string
+
+// The outcomes of a decision.
+const (
+	Approved Outcome = "approved"
+	Denied   Outcome = "denied"
 )
 
 // ActionState is where an action stands.
@@ -99,11 +110,12 @@ func (c *Changes) SetReview(r *Request, item uuid.UUID, change func(*lifecycle.R
 
 const (
 	insertActions = `
-insert into action as a (organization_id, request_id, id, item_id, app_id, step, kind, actor_id, asked_time, state, done_time, done_by_id)
-select $1, n.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::text[], $8::uuid[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::uuid[])
-	n (request_id, id, item_id, app_id, step, kind, actor_id, asked_time, state, done_time, done_by_id)
+insert into action as a (organization_id, request_id, id, item_id, app_id, step, kind, actor_id, asked_time, state, done_time, done_by_id, outcome)
+select $1, n.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::text[], $8::uuid[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::uuid[],
+	array(select nullif(o, '') from unnest($13::text[]) with ordinality o (o, n) order by n))
+	n (request_id, id, item_id, app_id, step, kind, actor_id, asked_time, state, done_time, done_by_id, outcome)
 order by n.request_id, n.id
-on conflict (request_id, id) do update set state = excluded.state, done_time = excluded.done_time, done_by_id = excluded.done_by_id
+on conflict (request_id, id) do update set state = excluded.state, done_time = excluded.done_time, done_by_id = excluded.done_by_id, outcome = excluded.outcome
 where a.state = 'open' and excluded.state <> 'open' or a.state = 'withdrawn' and excluded.state = 'done'`
 	withdrawActions = `
 update action a set state = 'withdrawn'
@@ -155,15 +167,15 @@ func (c *Changes) insertActions(b *pgx.Batch) {
 		return bytes.Compare(x.ID[:], y.ID[:])
 	})
 	requests, ids, items, apps, actors, doneBy := make(uuids, n), make(uuids, n), make(uuids, n), make(uuids, n), make(uuids, n), make(uuids, n)
-	steps, kinds, states, asked, done := make([]int, n), make([]string, n), make([]string, n), make(times, n), make(times, n)
+	steps, kinds, states, asked, done, outcomes := make([]int, n), make([]string, n), make([]string, n), make(times, n), make(times, n), make([]string, n)
 	for i, a := range list {
 		requests[i], ids[i], items[i], apps[i], actors[i], doneBy[i] = idOf(a.RequestID), idOf(a.ID), idOrNull(a.ItemID), idOf(a.AppID), idOrNull(a.ActorID), idOrNull(a.DoneBy)
 		steps[i], kinds[i], states[i], asked[i] = a.Step, string(a.Kind), string(a.State), timeOrNull(&a.AskedTime)
 		if a.State == ActionDone {
-			done[i] = timeOrNull(&a.DoneTime)
+			done[i], outcomes[i] = timeOrNull(&a.DoneTime), string(a.Outcome)
 		}
 	}
-	b.Queue(insertActions, c.organization, requests, ids, items, apps, steps, kinds, actors, asked, states, done, doneBy)
+	b.Queue(insertActions, c.organization, requests, ids, items, apps, steps, kinds, actors, asked, states, done, doneBy, outcomes)
 }
 
 // waits is the condition under which an open action x waits for the viewer $1.

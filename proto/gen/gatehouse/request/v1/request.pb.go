@@ -756,6 +756,112 @@ func (ConversationState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
 }
 
+// DecisionOutcome is what somebody has decided.
+type DecisionOutcome int32
+
+const (
+	// Never set.
+	DecisionOutcome_DECISION_OUTCOME_UNSPECIFIED DecisionOutcome = 0
+	// They have approved.
+	DecisionOutcome_DECISION_OUTCOME_APPROVED DecisionOutcome = 1
+	// They have denied.
+	DecisionOutcome_DECISION_OUTCOME_DENIED DecisionOutcome = 2
+	// It is not known.
+	DecisionOutcome_DECISION_OUTCOME_UNKNOWN DecisionOutcome = 3
+)
+
+// Enum value maps for DecisionOutcome.
+var (
+	DecisionOutcome_name = map[int32]string{
+		0: "DECISION_OUTCOME_UNSPECIFIED",
+		1: "DECISION_OUTCOME_APPROVED",
+		2: "DECISION_OUTCOME_DENIED",
+		3: "DECISION_OUTCOME_UNKNOWN",
+	}
+	DecisionOutcome_value = map[string]int32{
+		"DECISION_OUTCOME_UNSPECIFIED": 0,
+		"DECISION_OUTCOME_APPROVED":    1,
+		"DECISION_OUTCOME_DENIED":      2,
+		"DECISION_OUTCOME_UNKNOWN":     3,
+	}
+)
+
+func (x DecisionOutcome) Enum() *DecisionOutcome {
+	p := new(DecisionOutcome)
+	*p = x
+	return p
+}
+
+func (x DecisionOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DecisionOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[12].Descriptor()
+}
+
+func (DecisionOutcome) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[12]
+}
+
+func (x DecisionOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DecisionOutcome.Descriptor instead.
+func (DecisionOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
+}
+
+// LastUse says whether it is known when somebody has used an entitlement last.
+type LastUse int32
+
+const (
+	// Never set.
+	LastUse_LAST_USE_UNSPECIFIED LastUse = 0
+	// It is not known.
+	LastUse_LAST_USE_UNKNOWN LastUse = 1
+)
+
+// Enum value maps for LastUse.
+var (
+	LastUse_name = map[int32]string{
+		0: "LAST_USE_UNSPECIFIED",
+		1: "LAST_USE_UNKNOWN",
+	}
+	LastUse_value = map[string]int32{
+		"LAST_USE_UNSPECIFIED": 0,
+		"LAST_USE_UNKNOWN":     1,
+	}
+)
+
+func (x LastUse) Enum() *LastUse {
+	p := new(LastUse)
+	*p = x
+	return p
+}
+
+func (x LastUse) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LastUse) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[13].Descriptor()
+}
+
+func (LastUse) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[13]
+}
+
+func (x LastUse) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LastUse.Descriptor instead.
+func (LastUse) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{13}
+}
+
 // App is something people get into.
 type App struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2974,6 +3080,530 @@ func (x *TimelineEntry) GetText() string {
 	return ""
 }
 
+// DecisionContext is what helps to decide a request, as things are now.
+type DecisionContext struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Whose access it is about.
+	Beneficiary *v1.Person `protobuf:"bytes,2,opt,name=beneficiary,proto3" json:"beneficiary,omitempty"`
+	// Until when the access is asked for; unset if for good.
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	// The items that the caller was asked to decide; all of them for who sees all requests.
+	Items         []*ItemContext `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionContext) Reset() {
+	*x = DecisionContext{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionContext) ProtoMessage() {}
+
+func (x *DecisionContext) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionContext.ProtoReflect.Descriptor instead.
+func (*DecisionContext) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DecisionContext) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DecisionContext) GetBeneficiary() *v1.Person {
+	if x != nil {
+		return x.Beneficiary
+	}
+	return nil
+}
+
+func (x *DecisionContext) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *DecisionContext) GetItems() []*ItemContext {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// ItemContext is what helps to decide one item.
+type ItemContext struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the item.
+	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,2,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// What it opens, as the catalog says now: the description of the entitlement, or for an
+	// account without one that of its app. Empty if nobody has described it.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// How much harm can be done with it, as it is judged now.
+	Risk EntitlementRisk `protobuf:"varint,4,opt,name=risk,proto3,enum=gatehouse.request.v1.EntitlementRisk" json:"risk,omitempty"`
+	// What the beneficiary has in the app by Gatehouse, the longest held first; at most 20.
+	Held []*HeldEntitlement `protobuf:"bytes,5,rep,name=held,proto3" json:"held,omitempty"`
+	// How many they have there in all.
+	HeldCount int32 `protobuf:"varint,6,opt,name=held_count,json=heldCount,proto3" json:"held_count,omitempty"`
+	// Those with the same manager.
+	SameManager *Peers `protobuf:"bytes,7,opt,name=same_manager,json=sameManager,proto3" json:"same_manager,omitempty"`
+	// Those in the same group, for the smallest groups of the beneficiary in which others are,
+	// up to 1,000 of them, the smallest first; at most 3.
+	Groups []*Peers `protobuf:"bytes,8,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Who has decided about the item so far, the first first.
+	Decisions []*StepDecision `protobuf:"bytes,9,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	// What was requested of the same entitlement for the beneficiary before, the newest first;
+	// at most 5.
+	EarlierRequests []*EarlierRequest `protobuf:"bytes,10,rep,name=earlier_requests,json=earlierRequests,proto3" json:"earlier_requests,omitempty"`
+	// When the beneficiary has used it last: no app tells that yet.
+	LastUse       LastUse `protobuf:"varint,11,opt,name=last_use,json=lastUse,proto3,enum=gatehouse.request.v1.LastUse" json:"last_use,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemContext) Reset() {
+	*x = ItemContext{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemContext) ProtoMessage() {}
+
+func (x *ItemContext) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemContext.ProtoReflect.Descriptor instead.
+func (*ItemContext) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ItemContext) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *ItemContext) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *ItemContext) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *ItemContext) GetRisk() EntitlementRisk {
+	if x != nil {
+		return x.Risk
+	}
+	return EntitlementRisk_ENTITLEMENT_RISK_UNSPECIFIED
+}
+
+func (x *ItemContext) GetHeld() []*HeldEntitlement {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *ItemContext) GetHeldCount() int32 {
+	if x != nil {
+		return x.HeldCount
+	}
+	return 0
+}
+
+func (x *ItemContext) GetSameManager() *Peers {
+	if x != nil {
+		return x.SameManager
+	}
+	return nil
+}
+
+func (x *ItemContext) GetGroups() []*Peers {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ItemContext) GetDecisions() []*StepDecision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+func (x *ItemContext) GetEarlierRequests() []*EarlierRequest {
+	if x != nil {
+		return x.EarlierRequests
+	}
+	return nil
+}
+
+func (x *ItemContext) GetLastUse() LastUse {
+	if x != nil {
+		return x.LastUse
+	}
+	return LastUse_LAST_USE_UNSPECIFIED
+}
+
+// HeldEntitlement is something that somebody has in an app.
+type HeldEntitlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,1,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// Its name.
+	EntitlementName string `protobuf:"bytes,2,opt,name=entitlement_name,json=entitlementName,proto3" json:"entitlement_name,omitempty"`
+	// Since when it is in place; unset if it is given and not in place yet.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Until when it is given; unset if for good.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldEntitlement) Reset() {
+	*x = HeldEntitlement{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldEntitlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldEntitlement) ProtoMessage() {}
+
+func (x *HeldEntitlement) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldEntitlement.ProtoReflect.Descriptor instead.
+func (*HeldEntitlement) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *HeldEntitlement) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *HeldEntitlement) GetEntitlementName() string {
+	if x != nil {
+		return x.EntitlementName
+	}
+	return ""
+}
+
+func (x *HeldEntitlement) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *HeldEntitlement) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// Peers are active people who have something in common with the beneficiary, who is not
+// counted.
+type Peers struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the group; empty for those with the same manager.
+	GroupId string `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Name of the group, or of the manager.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// How many they are.
+	PeopleCount int32 `protobuf:"varint,3,opt,name=people_count,json=peopleCount,proto3" json:"people_count,omitempty"`
+	// How many of them have the entitlement by Gatehouse.
+	HolderCount int32 `protobuf:"varint,4,opt,name=holder_count,json=holderCount,proto3" json:"holder_count,omitempty"`
+	// True if it is not known who they are, because nobody has said who the manager is: then the
+	// numbers say nothing.
+	Unknown       bool `protobuf:"varint,5,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peers) Reset() {
+	*x = Peers{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peers) ProtoMessage() {}
+
+func (x *Peers) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peers.ProtoReflect.Descriptor instead.
+func (*Peers) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Peers) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *Peers) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Peers) GetPeopleCount() int32 {
+	if x != nil {
+		return x.PeopleCount
+	}
+	return 0
+}
+
+func (x *Peers) GetHolderCount() int32 {
+	if x != nil {
+		return x.HolderCount
+	}
+	return 0
+}
+
+func (x *Peers) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
+// StepDecision is what somebody has decided about an item.
+type StepDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the step, from 1.
+	Step int32 `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	// Who decided.
+	Reviewer *v1.Person `protobuf:"bytes,2,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
+	// What they decided.
+	Outcome DecisionOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=gatehouse.request.v1.DecisionOutcome" json:"outcome,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepDecision) Reset() {
+	*x = StepDecision{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepDecision) ProtoMessage() {}
+
+func (x *StepDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepDecision.ProtoReflect.Descriptor instead.
+func (*StepDecision) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *StepDecision) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *StepDecision) GetReviewer() *v1.Person {
+	if x != nil {
+		return x.Reviewer
+	}
+	return nil
+}
+
+func (x *StepDecision) GetOutcome() DecisionOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return DecisionOutcome_DECISION_OUTCOME_UNSPECIFIED
+}
+
+func (x *StepDecision) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// EarlierRequest is what was requested of an entitlement before.
+type EarlierRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request; empty if the caller may not see it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Whether it was to be given or taken away.
+	Kind RequestKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
+	// What became of it.
+	State ItemState `protobuf:"varint,3,opt,name=state,proto3,enum=gatehouse.request.v1.ItemState" json:"state,omitempty"`
+	// When it was requested.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When that request was closed; unset while it is open.
+	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarlierRequest) Reset() {
+	*x = EarlierRequest{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarlierRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarlierRequest) ProtoMessage() {}
+
+func (x *EarlierRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarlierRequest.ProtoReflect.Descriptor instead.
+func (*EarlierRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EarlierRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EarlierRequest) GetKind() RequestKind {
+	if x != nil {
+		return x.Kind
+	}
+	return RequestKind_REQUEST_KIND_UNSPECIFIED
+}
+
+func (x *EarlierRequest) GetState() ItemState {
+	if x != nil {
+		return x.State
+	}
+	return ItemState_ITEM_STATE_UNSPECIFIED
+}
+
+func (x *EarlierRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *EarlierRequest) GetCloseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseTime
+	}
+	return nil
+}
+
 var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
@@ -3193,7 +3823,52 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05event\x18\x03 \x01(\tR\x05event\x123\n" +
 	"\x05actor\x18\x04 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x05actor\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text*\x9f\x01\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xdc\x01\n" +
+	"\x0fDecisionContext\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12?\n" +
+	"\vbeneficiary\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\vbeneficiary\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x127\n" +
+	"\x05items\x18\x04 \x03(\v2!.gatehouse.request.v1.ItemContextR\x05items\"\xc6\x04\n" +
+	"\vItemContext\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12%\n" +
+	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x129\n" +
+	"\x04risk\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementRiskR\x04risk\x129\n" +
+	"\x04held\x18\x05 \x03(\v2%.gatehouse.request.v1.HeldEntitlementR\x04held\x12\x1d\n" +
+	"\n" +
+	"held_count\x18\x06 \x01(\x05R\theldCount\x12>\n" +
+	"\fsame_manager\x18\a \x01(\v2\x1b.gatehouse.request.v1.PeersR\vsameManager\x123\n" +
+	"\x06groups\x18\b \x03(\v2\x1b.gatehouse.request.v1.PeersR\x06groups\x12@\n" +
+	"\tdecisions\x18\t \x03(\v2\".gatehouse.request.v1.StepDecisionR\tdecisions\x12O\n" +
+	"\x10earlier_requests\x18\n" +
+	" \x03(\v2$.gatehouse.request.v1.EarlierRequestR\x0fearlierRequests\x128\n" +
+	"\blast_use\x18\v \x01(\x0e2\x1d.gatehouse.request.v1.LastUseR\alastUse\"\xc7\x01\n" +
+	"\x0fHeldEntitlement\x12%\n" +
+	"\x0eentitlement_id\x18\x01 \x01(\tR\rentitlementId\x12)\n" +
+	"\x10entitlement_name\x18\x02 \x01(\tR\x0fentitlementName\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x96\x01\n" +
+	"\x05Peers\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
+	"\fpeople_count\x18\x03 \x01(\x05R\vpeopleCount\x12!\n" +
+	"\fholder_count\x18\x04 \x01(\x05R\vholderCount\x12\x18\n" +
+	"\aunknown\x18\x05 \x01(\bR\aunknown\"\xce\x01\n" +
+	"\fStepDecision\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x05R\x04step\x129\n" +
+	"\breviewer\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\breviewer\x12?\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2%.gatehouse.request.v1.DecisionOutcomeR\aoutcome\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x95\x02\n" +
+	"\x0eEarlierRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x125\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.request.v1.RequestKindR\x04kind\x125\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x129\n" +
+	"\n" +
+	"close_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*\x9f\x01\n" +
 	"\x13ProvisioningSupport\x12$\n" +
 	" PROVISIONING_SUPPORT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PROVISIONING_SUPPORT_NONE\x10\x01\x12\x1f\n" +
@@ -3261,7 +3936,15 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x1eCONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCONVERSATION_STATE_WAITING\x10\x01\x12\x1f\n" +
 	"\x1bCONVERSATION_STATE_ANSWERED\x10\x02\x12\x1d\n" +
-	"\x19CONVERSATION_STATE_CLOSED\x10\x03B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x19CONVERSATION_STATE_CLOSED\x10\x03*\x8d\x01\n" +
+	"\x0fDecisionOutcome\x12 \n" +
+	"\x1cDECISION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19DECISION_OUTCOME_APPROVED\x10\x01\x12\x1b\n" +
+	"\x17DECISION_OUTCOME_DENIED\x10\x02\x12\x1c\n" +
+	"\x18DECISION_OUTCOME_UNKNOWN\x10\x03*9\n" +
+	"\aLastUse\x12\x18\n" +
+	"\x14LAST_USE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10LAST_USE_UNKNOWN\x10\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_proto_rawDescOnce sync.Once
@@ -3275,8 +3958,8 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -3290,93 +3973,120 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ItemState)(0),                // 9: gatehouse.request.v1.ItemState
 	(RequiredAction)(0),           // 10: gatehouse.request.v1.RequiredAction
 	(ConversationState)(0),        // 11: gatehouse.request.v1.ConversationState
-	(*App)(nil),                   // 12: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 13: gatehouse.request.v1.Entitlement
-	(*CatalogApp)(nil),            // 14: gatehouse.request.v1.CatalogApp
-	(*CatalogItem)(nil),           // 15: gatehouse.request.v1.CatalogItem
-	(*Bundle)(nil),                // 16: gatehouse.request.v1.Bundle
-	(*BundleItem)(nil),            // 17: gatehouse.request.v1.BundleItem
-	(*GiveUp)(nil),                // 18: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 19: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 20: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 21: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 22: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 23: gatehouse.request.v1.RequestItem
-	(*RequestField)(nil),          // 24: gatehouse.request.v1.RequestField
-	(*Request)(nil),               // 25: gatehouse.request.v1.Request
-	(*Progress)(nil),              // 26: gatehouse.request.v1.Progress
-	(*Comment)(nil),               // 27: gatehouse.request.v1.Comment
-	(*Conversation)(nil),          // 28: gatehouse.request.v1.Conversation
-	(*Message)(nil),               // 29: gatehouse.request.v1.Message
-	(*TimelineEntry)(nil),         // 30: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 32: gatehouse.identity.v1.Person
+	(DecisionOutcome)(0),          // 12: gatehouse.request.v1.DecisionOutcome
+	(LastUse)(0),                  // 13: gatehouse.request.v1.LastUse
+	(*App)(nil),                   // 14: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 15: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),            // 16: gatehouse.request.v1.CatalogApp
+	(*CatalogItem)(nil),           // 17: gatehouse.request.v1.CatalogItem
+	(*Bundle)(nil),                // 18: gatehouse.request.v1.Bundle
+	(*BundleItem)(nil),            // 19: gatehouse.request.v1.BundleItem
+	(*GiveUp)(nil),                // 20: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 21: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 22: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 23: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 24: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 25: gatehouse.request.v1.RequestItem
+	(*RequestField)(nil),          // 26: gatehouse.request.v1.RequestField
+	(*Request)(nil),               // 27: gatehouse.request.v1.Request
+	(*Progress)(nil),              // 28: gatehouse.request.v1.Progress
+	(*Comment)(nil),               // 29: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 30: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 31: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 32: gatehouse.request.v1.TimelineEntry
+	(*DecisionContext)(nil),       // 33: gatehouse.request.v1.DecisionContext
+	(*ItemContext)(nil),           // 34: gatehouse.request.v1.ItemContext
+	(*HeldEntitlement)(nil),       // 35: gatehouse.request.v1.HeldEntitlement
+	(*Peers)(nil),                 // 36: gatehouse.request.v1.Peers
+	(*StepDecision)(nil),          // 37: gatehouse.request.v1.StepDecision
+	(*EarlierRequest)(nil),        // 38: gatehouse.request.v1.EarlierRequest
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 40: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	31, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	31, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	31, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	39, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	39, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	39, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.App.catalog_state:type_name -> gatehouse.request.v1.CatalogState
 	4,  // 7: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	31, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	31, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	39, // 8: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	39, // 9: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 10: gatehouse.request.v1.Entitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	12, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
-	13, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
-	15, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
-	15, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
+	14, // 11: gatehouse.request.v1.CatalogApp.app:type_name -> gatehouse.request.v1.App
+	15, // 12: gatehouse.request.v1.CatalogApp.matches:type_name -> gatehouse.request.v1.Entitlement
+	17, // 13: gatehouse.request.v1.CatalogApp.held_items:type_name -> gatehouse.request.v1.CatalogItem
+	17, // 14: gatehouse.request.v1.CatalogApp.requested_items:type_name -> gatehouse.request.v1.CatalogItem
 	5,  // 15: gatehouse.request.v1.CatalogApp.risks:type_name -> gatehouse.request.v1.EntitlementRisk
-	31, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
-	17, // 17: gatehouse.request.v1.Bundle.items:type_name -> gatehouse.request.v1.BundleItem
-	31, // 18: gatehouse.request.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
-	31, // 19: gatehouse.request.v1.Bundle.update_time:type_name -> google.protobuf.Timestamp
-	31, // 20: gatehouse.request.v1.Bundle.delete_time:type_name -> google.protobuf.Timestamp
+	39, // 16: gatehouse.request.v1.CatalogItem.until:type_name -> google.protobuf.Timestamp
+	19, // 17: gatehouse.request.v1.Bundle.items:type_name -> gatehouse.request.v1.BundleItem
+	39, // 18: gatehouse.request.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
+	39, // 19: gatehouse.request.v1.Bundle.update_time:type_name -> google.protobuf.Timestamp
+	39, // 20: gatehouse.request.v1.Bundle.delete_time:type_name -> google.protobuf.Timestamp
 	5,  // 21: gatehouse.request.v1.BundleItem.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	32, // 22: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	31, // 23: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	21, // 24: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	22, // 25: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	19, // 26: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	32, // 27: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	40, // 22: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	39, // 23: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	23, // 24: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	24, // 25: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	21, // 26: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	40, // 27: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
 	9,  // 28: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
 	0,  // 29: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	19, // 30: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	18, // 31: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	21, // 30: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	20, // 31: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
 	4,  // 32: gatehouse.request.v1.RequestItem.entitlement_kind:type_name -> gatehouse.request.v1.EntitlementKind
 	5,  // 33: gatehouse.request.v1.RequestItem.entitlement_risk:type_name -> gatehouse.request.v1.EntitlementRisk
 	6,  // 34: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
 	7,  // 35: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	32, // 36: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	32, // 37: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	23, // 38: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	31, // 39: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	40, // 36: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	40, // 37: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	25, // 38: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	39, // 39: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
 	8,  // 40: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	32, // 41: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	31, // 42: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	31, // 43: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	31, // 44: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	24, // 45: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
-	26, // 46: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
-	26, // 47: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
+	40, // 41: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	39, // 42: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	39, // 43: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	39, // 44: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	26, // 45: gatehouse.request.v1.Request.fields:type_name -> gatehouse.request.v1.RequestField
+	28, // 46: gatehouse.request.v1.Request.progress:type_name -> gatehouse.request.v1.Progress
+	28, // 47: gatehouse.request.v1.Request.my_progress:type_name -> gatehouse.request.v1.Progress
 	10, // 48: gatehouse.request.v1.Request.required_actions:type_name -> gatehouse.request.v1.RequiredAction
-	32, // 49: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	31, // 50: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	32, // 51: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	40, // 49: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	39, // 50: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	40, // 51: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
 	11, // 52: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
-	31, // 53: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
-	31, // 54: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
-	32, // 55: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
-	31, // 56: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	31, // 57: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	32, // 58: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	39, // 53: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	39, // 54: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	40, // 55: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	39, // 56: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	39, // 57: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	40, // 58: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	40, // 59: gatehouse.request.v1.DecisionContext.beneficiary:type_name -> gatehouse.identity.v1.Person
+	39, // 60: gatehouse.request.v1.DecisionContext.until:type_name -> google.protobuf.Timestamp
+	34, // 61: gatehouse.request.v1.DecisionContext.items:type_name -> gatehouse.request.v1.ItemContext
+	5,  // 62: gatehouse.request.v1.ItemContext.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	35, // 63: gatehouse.request.v1.ItemContext.held:type_name -> gatehouse.request.v1.HeldEntitlement
+	36, // 64: gatehouse.request.v1.ItemContext.same_manager:type_name -> gatehouse.request.v1.Peers
+	36, // 65: gatehouse.request.v1.ItemContext.groups:type_name -> gatehouse.request.v1.Peers
+	37, // 66: gatehouse.request.v1.ItemContext.decisions:type_name -> gatehouse.request.v1.StepDecision
+	38, // 67: gatehouse.request.v1.ItemContext.earlier_requests:type_name -> gatehouse.request.v1.EarlierRequest
+	13, // 68: gatehouse.request.v1.ItemContext.last_use:type_name -> gatehouse.request.v1.LastUse
+	39, // 69: gatehouse.request.v1.HeldEntitlement.since:type_name -> google.protobuf.Timestamp
+	39, // 70: gatehouse.request.v1.HeldEntitlement.until:type_name -> google.protobuf.Timestamp
+	40, // 71: gatehouse.request.v1.StepDecision.reviewer:type_name -> gatehouse.identity.v1.Person
+	12, // 72: gatehouse.request.v1.StepDecision.outcome:type_name -> gatehouse.request.v1.DecisionOutcome
+	39, // 73: gatehouse.request.v1.StepDecision.time:type_name -> google.protobuf.Timestamp
+	6,  // 74: gatehouse.request.v1.EarlierRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	9,  // 75: gatehouse.request.v1.EarlierRequest.state:type_name -> gatehouse.request.v1.ItemState
+	39, // 76: gatehouse.request.v1.EarlierRequest.create_time:type_name -> google.protobuf.Timestamp
+	39, // 77: gatehouse.request.v1.EarlierRequest.close_time:type_name -> google.protobuf.Timestamp
+	78, // [78:78] is the sub-list for method output_type
+	78, // [78:78] is the sub-list for method input_type
+	78, // [78:78] is the sub-list for extension type_name
+	78, // [78:78] is the sub-list for extension extendee
+	0,  // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -3389,8 +4099,8 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      12,
-			NumMessages:   19,
+			NumEnums:      14,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3684,6 +3684,98 @@ func (x *ListTimelineResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetDecisionContextRequest names the request.
+type GetDecisionContextRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDecisionContextRequest) Reset() {
+	*x = GetDecisionContextRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDecisionContextRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDecisionContextRequest) ProtoMessage() {}
+
+func (x *GetDecisionContextRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDecisionContextRequest.ProtoReflect.Descriptor instead.
+func (*GetDecisionContextRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *GetDecisionContextRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetDecisionContextResponse has the context.
+type GetDecisionContextResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The context.
+	Context       *DecisionContext `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDecisionContextResponse) Reset() {
+	*x = GetDecisionContextResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDecisionContextResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDecisionContextResponse) ProtoMessage() {}
+
+func (x *GetDecisionContextResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDecisionContextResponse.ProtoReflect.Descriptor instead.
+func (*GetDecisionContextResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *GetDecisionContextResponse) GetContext() *DecisionContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
@@ -3952,7 +4044,11 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"}\n" +
 	"\x14ListTimelineResponse\x12=\n" +
 	"\aentries\x18\x01 \x03(\v2#.gatehouse.request.v1.TimelineEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xb3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
+	"\x19GetDecisionContextRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"]\n" +
+	"\x1aGetDecisionContextResponse\x12?\n" +
+	"\acontext\x18\x01 \x01(\v2%.gatehouse.request.v1.DecisionContextR\acontext*\xb3\x01\n" +
 	"\vRequestView\x12\x1c\n" +
 	"\x18REQUEST_VIEW_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
@@ -3984,7 +4080,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xa9\x0e\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xdc\x0f\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
@@ -4011,7 +4107,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"0\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/comments\x90\x02\x01\x12\x97\x01\n" +
 	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"0\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01\x1a\x04\xa0\xbb\x18\aB8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01\x12\xb0\x01\n" +
+	"\x12GetDecisionContext\x12/.gatehouse.request.v1.GetDecisionContextRequest\x1a0.gatehouse.request.v1.GetDecisionContextResponse\"7\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02#\x12!/v1/requests/{id}/decisionContext\x90\x02\x01\x1a\x04\xa0\xbb\x18\aB8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_service_proto_rawDescOnce sync.Once
@@ -4026,7 +4124,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                        // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),                // 1: gatehouse.request.v1.CreateAppRequest
@@ -4082,136 +4180,142 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListCommentsResponse)(nil),            // 51: gatehouse.request.v1.ListCommentsResponse
 	(*ListTimelineRequest)(nil),             // 52: gatehouse.request.v1.ListTimelineRequest
 	(*ListTimelineResponse)(nil),            // 53: gatehouse.request.v1.ListTimelineResponse
-	nil,                                     // 54: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
-	(ProvisioningSupport)(0),                // 55: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),               // 56: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),                    // 57: gatehouse.request.v1.AccountAdoption
-	(CatalogState)(0),                       // 58: gatehouse.request.v1.CatalogState
-	(*App)(nil),                             // 59: gatehouse.request.v1.App
-	(*Entitlement)(nil),                     // 60: gatehouse.request.v1.Entitlement
-	(*CatalogApp)(nil),                      // 61: gatehouse.request.v1.CatalogApp
-	(*fieldmaskpb.FieldMask)(nil),           // 62: google.protobuf.FieldMask
-	(EntitlementKind)(0),                    // 63: gatehouse.request.v1.EntitlementKind
-	(EntitlementRisk)(0),                    // 64: gatehouse.request.v1.EntitlementRisk
-	(RequestKind)(0),                        // 65: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),           // 66: google.protobuf.Timestamp
-	(*Request)(nil),                         // 67: gatehouse.request.v1.Request
-	(*RequestItem)(nil),                     // 68: gatehouse.request.v1.RequestItem
-	(*Route)(nil),                           // 69: gatehouse.request.v1.Route
-	(*durationpb.Duration)(nil),             // 70: google.protobuf.Duration
-	(*v1.Person)(nil),                       // 71: gatehouse.identity.v1.Person
-	(RequestState)(0),                       // 72: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                         // 73: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),                   // 74: gatehouse.request.v1.TimelineEntry
+	(*GetDecisionContextRequest)(nil),       // 54: gatehouse.request.v1.GetDecisionContextRequest
+	(*GetDecisionContextResponse)(nil),      // 55: gatehouse.request.v1.GetDecisionContextResponse
+	nil,                                     // 56: gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	(ProvisioningSupport)(0),                // 57: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),               // 58: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),                    // 59: gatehouse.request.v1.AccountAdoption
+	(CatalogState)(0),                       // 60: gatehouse.request.v1.CatalogState
+	(*App)(nil),                             // 61: gatehouse.request.v1.App
+	(*Entitlement)(nil),                     // 62: gatehouse.request.v1.Entitlement
+	(*CatalogApp)(nil),                      // 63: gatehouse.request.v1.CatalogApp
+	(*fieldmaskpb.FieldMask)(nil),           // 64: google.protobuf.FieldMask
+	(EntitlementKind)(0),                    // 65: gatehouse.request.v1.EntitlementKind
+	(EntitlementRisk)(0),                    // 66: gatehouse.request.v1.EntitlementRisk
+	(RequestKind)(0),                        // 67: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),           // 68: google.protobuf.Timestamp
+	(*Request)(nil),                         // 69: gatehouse.request.v1.Request
+	(*RequestItem)(nil),                     // 70: gatehouse.request.v1.RequestItem
+	(*Route)(nil),                           // 71: gatehouse.request.v1.Route
+	(*durationpb.Duration)(nil),             // 72: google.protobuf.Duration
+	(*v1.Person)(nil),                       // 73: gatehouse.identity.v1.Person
+	(RequestState)(0),                       // 74: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                         // 75: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),                   // 76: gatehouse.request.v1.TimelineEntry
+	(*DecisionContext)(nil),                 // 77: gatehouse.request.v1.DecisionContext
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	55, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	56, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	57, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	58, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
-	59, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	60, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	59, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	59, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	61, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
-	59, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	62, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	59, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	59, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	63, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	64, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	60, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	57, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	58, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	59, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	60, // 3: gatehouse.request.v1.CreateAppRequest.catalog_state:type_name -> gatehouse.request.v1.CatalogState
+	61, // 4: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	62, // 5: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	61, // 6: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	61, // 7: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	63, // 8: gatehouse.request.v1.SearchCatalogResponse.apps:type_name -> gatehouse.request.v1.CatalogApp
+	61, // 9: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	64, // 10: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	61, // 11: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	61, // 12: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	65, // 13: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	66, // 14: gatehouse.request.v1.CreateEntitlementRequest.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	62, // 15: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
 	16, // 16: gatehouse.request.v1.BatchCreateEntitlementsRequest.requests:type_name -> gatehouse.request.v1.NewEntitlement
-	63, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	64, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
-	60, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	60, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	62, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	60, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	60, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	65, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	66, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	54, // 26: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
-	67, // 27: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	65, // 17: gatehouse.request.v1.NewEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	66, // 18: gatehouse.request.v1.NewEntitlement.risk:type_name -> gatehouse.request.v1.EntitlementRisk
+	62, // 19: gatehouse.request.v1.BatchCreateEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	62, // 20: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	64, // 21: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 22: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	62, // 23: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	67, // 24: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	68, // 25: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	56, // 26: gatehouse.request.v1.CreateRequestRequest.fields:type_name -> gatehouse.request.v1.CreateRequestRequest.FieldsEntry
+	69, // 27: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
 	24, // 28: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
 	28, // 29: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	68, // 30: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	69, // 31: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
+	70, // 30: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	71, // 31: gatehouse.request.v1.PreviewItem.route:type_name -> gatehouse.request.v1.Route
 	29, // 32: gatehouse.request.v1.PreviewItem.limits:type_name -> gatehouse.request.v1.ItemLimits
-	70, // 33: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
+	72, // 33: gatehouse.request.v1.ItemLimits.max_duration:type_name -> google.protobuf.Duration
 	30, // 34: gatehouse.request.v1.ItemLimits.fields:type_name -> gatehouse.request.v1.ItemField
-	66, // 35: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
-	66, // 36: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
-	67, // 37: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	68, // 35: gatehouse.request.v1.ItemLimits.next_time:type_name -> google.protobuf.Timestamp
+	68, // 36: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	69, // 37: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
 	33, // 38: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
 	31, // 39: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
 	36, // 40: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
 	37, // 41: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
-	55, // 42: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	71, // 43: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
-	68, // 44: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
-	67, // 45: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	57, // 42: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	73, // 43: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	70, // 44: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	69, // 45: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
 	0,  // 46: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	72, // 47: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	67, // 48: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	74, // 47: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	69, // 48: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
 	0,  // 49: gatehouse.request.v1.CountRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	72, // 50: gatehouse.request.v1.CountRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	67, // 51: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	67, // 52: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	73, // 53: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	73, // 54: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	74, // 55: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 56: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 57: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 58: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 59: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
-	9,  // 60: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	11, // 61: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	15, // 62: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
-	13, // 63: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	18, // 64: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	20, // 65: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	22, // 66: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	24, // 67: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	26, // 68: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	31, // 69: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
-	34, // 70: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
-	38, // 71: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	40, // 72: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	42, // 73: gatehouse.request.v1.RequestService.CountRequests:input_type -> gatehouse.request.v1.CountRequestsRequest
-	44, // 74: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	46, // 75: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	48, // 76: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	50, // 77: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	52, // 78: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 79: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 80: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 81: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 82: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
-	10, // 83: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	12, // 84: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	17, // 85: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
-	14, // 86: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	19, // 87: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	21, // 88: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	23, // 89: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	25, // 90: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	27, // 91: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	32, // 92: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
-	35, // 93: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
-	39, // 94: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	41, // 95: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	43, // 96: gatehouse.request.v1.RequestService.CountRequests:output_type -> gatehouse.request.v1.CountRequestsResponse
-	45, // 97: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	47, // 98: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	49, // 99: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	51, // 100: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	53, // 101: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	79, // [79:102] is the sub-list for method output_type
-	56, // [56:79] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	74, // 50: gatehouse.request.v1.CountRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	69, // 51: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	69, // 52: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	75, // 53: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	75, // 54: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	76, // 55: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	77, // 56: gatehouse.request.v1.GetDecisionContextResponse.context:type_name -> gatehouse.request.v1.DecisionContext
+	1,  // 57: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 58: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 59: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 60: gatehouse.request.v1.AppService.SearchCatalog:input_type -> gatehouse.request.v1.SearchCatalogRequest
+	9,  // 61: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	11, // 62: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	15, // 63: gatehouse.request.v1.AppService.BatchCreateEntitlements:input_type -> gatehouse.request.v1.BatchCreateEntitlementsRequest
+	13, // 64: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	18, // 65: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	20, // 66: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	22, // 67: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	24, // 68: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	26, // 69: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	31, // 70: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	34, // 71: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	38, // 72: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	40, // 73: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	42, // 74: gatehouse.request.v1.RequestService.CountRequests:input_type -> gatehouse.request.v1.CountRequestsRequest
+	44, // 75: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	46, // 76: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	48, // 77: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	50, // 78: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	52, // 79: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	54, // 80: gatehouse.request.v1.RequestService.GetDecisionContext:input_type -> gatehouse.request.v1.GetDecisionContextRequest
+	2,  // 81: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 82: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 83: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 84: gatehouse.request.v1.AppService.SearchCatalog:output_type -> gatehouse.request.v1.SearchCatalogResponse
+	10, // 85: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	12, // 86: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	17, // 87: gatehouse.request.v1.AppService.BatchCreateEntitlements:output_type -> gatehouse.request.v1.BatchCreateEntitlementsResponse
+	14, // 88: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	19, // 89: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	21, // 90: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	23, // 91: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	25, // 92: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	27, // 93: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	32, // 94: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	35, // 95: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	39, // 96: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	41, // 97: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	43, // 98: gatehouse.request.v1.RequestService.CountRequests:output_type -> gatehouse.request.v1.CountRequestsResponse
+	45, // 99: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	47, // 100: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	49, // 101: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	51, // 102: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	53, // 103: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	55, // 104: gatehouse.request.v1.RequestService.GetDecisionContext:output_type -> gatehouse.request.v1.GetDecisionContextResponse
+	81, // [81:105] is the sub-list for method output_type
+	57, // [57:81] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -4226,7 +4330,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   54,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -653,18 +653,19 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	RequestService_CreateRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/CreateRequest"
-	RequestService_PreviewRequest_FullMethodName    = "/gatehouse.request.v1.RequestService/PreviewRequest"
-	RequestService_AssignAccess_FullMethodName      = "/gatehouse.request.v1.RequestService/AssignAccess"
-	RequestService_PreviewAssignment_FullMethodName = "/gatehouse.request.v1.RequestService/PreviewAssignment"
-	RequestService_GetRequest_FullMethodName        = "/gatehouse.request.v1.RequestService/GetRequest"
-	RequestService_ListRequests_FullMethodName      = "/gatehouse.request.v1.RequestService/ListRequests"
-	RequestService_CountRequests_FullMethodName     = "/gatehouse.request.v1.RequestService/CountRequests"
-	RequestService_CancelRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/CancelRequest"
-	RequestService_GiveUpRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/GiveUpRequest"
-	RequestService_AddComment_FullMethodName        = "/gatehouse.request.v1.RequestService/AddComment"
-	RequestService_ListComments_FullMethodName      = "/gatehouse.request.v1.RequestService/ListComments"
-	RequestService_ListTimeline_FullMethodName      = "/gatehouse.request.v1.RequestService/ListTimeline"
+	RequestService_CreateRequest_FullMethodName      = "/gatehouse.request.v1.RequestService/CreateRequest"
+	RequestService_PreviewRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/PreviewRequest"
+	RequestService_AssignAccess_FullMethodName       = "/gatehouse.request.v1.RequestService/AssignAccess"
+	RequestService_PreviewAssignment_FullMethodName  = "/gatehouse.request.v1.RequestService/PreviewAssignment"
+	RequestService_GetRequest_FullMethodName         = "/gatehouse.request.v1.RequestService/GetRequest"
+	RequestService_ListRequests_FullMethodName       = "/gatehouse.request.v1.RequestService/ListRequests"
+	RequestService_CountRequests_FullMethodName      = "/gatehouse.request.v1.RequestService/CountRequests"
+	RequestService_CancelRequest_FullMethodName      = "/gatehouse.request.v1.RequestService/CancelRequest"
+	RequestService_GiveUpRequest_FullMethodName      = "/gatehouse.request.v1.RequestService/GiveUpRequest"
+	RequestService_AddComment_FullMethodName         = "/gatehouse.request.v1.RequestService/AddComment"
+	RequestService_ListComments_FullMethodName       = "/gatehouse.request.v1.RequestService/ListComments"
+	RequestService_ListTimeline_FullMethodName       = "/gatehouse.request.v1.RequestService/ListTimeline"
+	RequestService_GetDecisionContext_FullMethodName = "/gatehouse.request.v1.RequestService/GetDecisionContext"
 )
 
 // RequestServiceClient is the client API for RequestService service.
@@ -769,6 +770,13 @@ type RequestServiceClient interface {
 	ListComments(ctx context.Context, in *ListCommentsRequest, opts ...grpc.CallOption) (*ListCommentsResponse, error)
 	// ListTimeline lists what happened to a request, oldest first.
 	ListTimeline(ctx context.Context, in *ListTimelineRequest, opts ...grpc.CallOption) (*ListTimelineResponse, error)
+	// GetDecisionContext says what helps to decide a request: of each item what its beneficiary
+	// has in that app, who else like them has it, what it opens, who decided before, and what
+	// became of it earlier. It is for who was ever asked to decide about it, of those items, and
+	// for who sees all requests; what it tells of others is as far as the caller's environment
+	// sees them. NOT_FOUND: REQUEST_NOT_FOUND, also for everybody else who sees the request, such
+	// as its requester and its beneficiary.
+	GetDecisionContext(ctx context.Context, in *GetDecisionContextRequest, opts ...grpc.CallOption) (*GetDecisionContextResponse, error)
 }
 
 type requestServiceClient struct {
@@ -899,6 +907,16 @@ func (c *requestServiceClient) ListTimeline(ctx context.Context, in *ListTimelin
 	return out, nil
 }
 
+func (c *requestServiceClient) GetDecisionContext(ctx context.Context, in *GetDecisionContextRequest, opts ...grpc.CallOption) (*GetDecisionContextResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDecisionContextResponse)
+	err := c.cc.Invoke(ctx, RequestService_GetDecisionContext_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RequestServiceServer is the server API for RequestService service.
 // All implementations must embed UnimplementedRequestServiceServer
 // for forward compatibility.
@@ -1001,6 +1019,13 @@ type RequestServiceServer interface {
 	ListComments(context.Context, *ListCommentsRequest) (*ListCommentsResponse, error)
 	// ListTimeline lists what happened to a request, oldest first.
 	ListTimeline(context.Context, *ListTimelineRequest) (*ListTimelineResponse, error)
+	// GetDecisionContext says what helps to decide a request: of each item what its beneficiary
+	// has in that app, who else like them has it, what it opens, who decided before, and what
+	// became of it earlier. It is for who was ever asked to decide about it, of those items, and
+	// for who sees all requests; what it tells of others is as far as the caller's environment
+	// sees them. NOT_FOUND: REQUEST_NOT_FOUND, also for everybody else who sees the request, such
+	// as its requester and its beneficiary.
+	GetDecisionContext(context.Context, *GetDecisionContextRequest) (*GetDecisionContextResponse, error)
 	mustEmbedUnimplementedRequestServiceServer()
 }
 
@@ -1046,6 +1071,9 @@ func (UnimplementedRequestServiceServer) ListComments(context.Context, *ListComm
 }
 func (UnimplementedRequestServiceServer) ListTimeline(context.Context, *ListTimelineRequest) (*ListTimelineResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTimeline not implemented")
+}
+func (UnimplementedRequestServiceServer) GetDecisionContext(context.Context, *GetDecisionContextRequest) (*GetDecisionContextResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDecisionContext not implemented")
 }
 func (UnimplementedRequestServiceServer) mustEmbedUnimplementedRequestServiceServer() {}
 func (UnimplementedRequestServiceServer) testEmbeddedByValue()                        {}
@@ -1284,6 +1312,24 @@ func _RequestService_ListTimeline_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RequestService_GetDecisionContext_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDecisionContextRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).GetDecisionContext(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_GetDecisionContext_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).GetDecisionContext(ctx, req.(*GetDecisionContextRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RequestService_ServiceDesc is the grpc.ServiceDesc for RequestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1338,6 +1384,10 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTimeline",
 			Handler:    _RequestService_ListTimeline_Handler,
+		},
+		{
+			MethodName: "GetDecisionContext",
+			Handler:    _RequestService_GetDecisionContext_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
