@@ -18,6 +18,7 @@ export type Route = Schemas["gatehouse.request.v1.Route"];
 export type RouteStep = Schemas["gatehouse.request.v1.RouteStep"];
 export type RequestItem = Schemas["gatehouse.request.v1.RequestItem"];
 export type TimelineEntry = Schemas["gatehouse.request.v1.TimelineEntry"];
+export type ItemContext = Schemas["gatehouse.request.v1.ItemContext"];
 export type Progress = Schemas["gatehouse.request.v1.Progress"];
 export type Conversation = Schemas["gatehouse.request.v1.Conversation"];
 export type Comment = Schemas["gatehouse.request.v1.Comment"];
@@ -28,7 +29,7 @@ export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "crea
   closingReason?: string;
   closedBy?: { displayName?: string };
   requiredActions?: AccessRequest["requiredActions"];
-  items?: readonly (Pick<RequestItem, "id" | "appName" | "entitlementName"> & { appId?: string })[];
+  items?: readonly (Pick<RequestItem, "id" | "appName" | "entitlementName"> & { appId?: string; entitlementRisk?: RequestItem["entitlementRisk"] })[];
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];
 export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];

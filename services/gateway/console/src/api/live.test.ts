@@ -51,6 +51,19 @@ test("what has changed is asked for again, and nothing else", async () => {
   expect(asked).toEqual({ requests: 2, users: 1, me: 1 });
 });
 
+// B-APR-16
+test("what helps to decide is asked for again when what people have changes", async () => {
+  const queries = new QueryClient();
+  const source = new Source();
+  let asked = 0;
+  new QueryObserver(queries, { queryKey: ["get", "/v1/requests/{id}/decisionContext", {}], queryFn: () => ++asked }).subscribe(() => undefined);
+  new Live(queries, () => source as unknown as EventSource).start();
+  await vi.advanceTimersByTimeAsync(1);
+  source.says("changed", '{"collections":["grants"]}');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(asked).toBe(2);
+});
+
 test("what happened before there was a stream is made up for", async () => {
   const { asked, sources, wait } = await page();
   sources[0]!.says("ready");

@@ -14,10 +14,10 @@ export function collectionOf(query: Pick<Query, "queryKey">): string | undefined
   return path.split("/")[2]?.split(":")[0];
 }
 
-/** The collections that a query shows something of: a search of the catalog also shows what one has and has asked for. */
+/** The collections that a query shows something of: a search of the catalog also shows what one has and has asked for, what helps to decide what people have. */
 function shownBy(query: Pick<Query, "queryKey">): string[] {
   const one = collectionOf(query);
-  return one === "catalog" ? ["apps", "grants", "requests"] : one === undefined ? [] : [one];
+  return one === "catalog" || String(query.queryKey[1]).endsWith("/decisionContext") ? ["apps", "grants", "requests"] : one === undefined ? [] : [one];
 }
 
 /**

@@ -1,17 +1,19 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import type { RequestSummary, Task } from "@/api/client";
+import type { AccessRequest, RequestSummary, Task } from "@/api/client";
 import { useMyProgress } from "@/api/progress";
 import { AppIconOf } from "./AppIcon";
 import { Decide } from "./Decide";
+import { DecisionContextOf } from "./DecisionContext";
 import { Progress } from "./Progress";
 import { useAbout } from "./RequestLine";
+import { RiskTag } from "./RiskTag";
 import { Row } from "./Row";
 import { Time } from "./Time";
 
 /** What a list shows of a task. */
 export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName" | "substitution" | "createTime" | "onBehalfOf" | "lastRemindedTime"> & {
-  request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string };
+  request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string; fields?: AccessRequest["fields"] };
 };
 
 /** A task in a list, with the decision. */
@@ -23,6 +25,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
   if (!request) return null;
   const meant = (request.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
   const shown = meant.length > 0 ? meant : (request.items ?? []);
+  const risks = [...new Set(shown.map((i) => i.entitlementRisk))];
   return (
     <Row>
       <AppIconOf id={shown[0]?.appId} name={shown[0]?.appName} />
@@ -43,7 +46,18 @@ export function TaskLine({ task }: { task: TaskSummary }) {
           )}
           {task.substitution && ` · ${task.substitution}`}
         </span>
+        {request.fields?.map((f) => (
+          <span key={f.key} className="small">
+            {f.label || f.key}: {f.value}
+          </span>
+        ))}
         <Progress mine of={mine} />
+        <DecisionContextOf id={task.requestId ?? ""} items={shown} about={`${about({ items: shown, hiddenItemCount: request.hiddenItemCount })}, ${request.beneficiary?.displayName}`} />
+      </div>
+      <div className="row">
+        {risks.map((risk) => (
+          <RiskTag key={risk} risk={risk} />
+        ))}
       </div>
       <Decide task={task} />
     </Row>

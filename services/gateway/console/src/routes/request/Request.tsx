@@ -12,6 +12,7 @@ import { Page } from "@/components/Page";
 import { Progress } from "@/components/Progress";
 import { ProblemNote } from "@/components/ProblemNote";
 import { useAbout } from "@/components/RequestLine";
+import { RiskTag } from "@/components/RiskTag";
 import { Tag } from "@/components/Tag";
 import { Talk } from "@/components/Talk";
 import { Time } from "@/components/Time";
@@ -76,10 +77,10 @@ function Facts({ request }: { request: AccessRequest }) {
           <dd className="pre">{request.justification}</dd>
         </>
       )}
-      {request.fields?.map((field) => (
-        <div className="fact" key={field.key}>
-          <dt>{field.label}</dt>
-          <dd className="pre">{field.value}</dd>
+      {request.fields?.map((f) => (
+        <div key={f.key} className="fact">
+          <dt>{f.label || f.key}</dt>
+          <dd className="pre">{f.value}</dd>
         </div>
       ))}
       {request.progress && (
@@ -142,6 +143,7 @@ function Items({ request }: { request: AccessRequest }) {
                   </div>
                 )}
               </div>
+              <RiskTag risk={item.entitlementRisk} />
               <Tag tone={itemTones[state]}>{t(`itemStates.${state}`)}</Tag>
             </li>
           );

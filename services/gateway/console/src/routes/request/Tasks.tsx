@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import { type AccessRequest, api } from "@/api/client";
 import { useHasRole, useMe } from "@/api/me";
 import { Decide } from "@/components/Decide";
+import { DecisionContext } from "@/components/DecisionContext";
 import { HoldingRows, useHeld } from "@/components/held";
 import { ProblemNote } from "@/components/ProblemNote";
 import { TextBox } from "@/components/TextBox";
@@ -19,6 +20,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
   const all = tasks.data?.tasks ?? [];
   const { shown: mine, hold } = useHeld(all.filter((task) => task.reviewer?.userId === me));
   const others = all.filter((task) => task.reviewer?.userId !== me);
+  const asked = (request.items ?? []).filter((i) => mine.some((task) => task.itemIds?.includes(i.id ?? "")));
   return (
     <>
       {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
@@ -41,6 +43,8 @@ export function Tasks({ request }: { request: AccessRequest }) {
               </div>
             </div>
           ))}
+          <h3>{t("context.title")}</h3>
+          <DecisionContext id={request.id ?? ""} items={asked.length > 0 ? asked : (request.items ?? [])} />
         </section>
       )}
       {others.length > 0 && (
