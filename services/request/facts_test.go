@@ -11,8 +11,8 @@ import (
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
-	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 

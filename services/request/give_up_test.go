@@ -65,9 +65,11 @@ func TestGiveUp(t *testing.T) {
 		t.Errorf("again: %v %v", again, err)
 	}
 	asked := emitted[*eventv1.RequestGiveUpRequested](t, w)
+	told := proto.CloneOf(got)
+	told.Progress, told.MyProgress, told.RequiredActions = nil, nil, nil // events do not say what is computed of them
 	if len(asked) != 1 || !slices.Equal(asked[0].GetItemIds(), []string{r.GetItems()[0].GetId()}) || asked[0].GetReason() != "the app is broken" ||
 		asked[0].GetContext().GetActor().GetId() != w.id("ann") || asked[0].GetContext().GetUserId() != w.id("ann") || asked[0].GetContext().GetAppId() != w.crm.GetId() ||
-		!proto.Equal(asked[0].GetRequest(), got) {
+		!proto.Equal(asked[0].GetRequest(), told) {
 		t.Fatalf("emitted %v", asked)
 	}
 
