@@ -29,6 +29,8 @@ type Decision struct {
 	Approve bool
 	// Comment is the reason of a denial.
 	Comment string
+	// ETag is that of the task as it was shown; empty to decide whatever has changed.
+	ETag string
 }
 
 // decision is a decision that is taken, with the task as it then is.
@@ -66,6 +68,9 @@ func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*
 		var rest []*decision
 		var recheck []string
 		for _, m := range meant {
+			if err := changed(m, byTask, people); err != nil {
+				m.Err, m.each = err, nil
+			}
 			decided, again := c.mayDecideEach(m, byTask, people)
 			rest, recheck = append(rest, decided...), append(recheck, again...)
 		}
@@ -156,6 +161,24 @@ func (m *meant) answer() {
 	if m.Result != nil {
 		m.Result.ItemIds, m.Err = items, nil
 	}
+}
+
+// changed is the public error of a decision about a task that is not as it was shown, nil
+// if it is. A task that has ended says itself how.
+func changed(m *meant, byTask map[string]*loaded, people *lifecycle.People) error {
+	a := byTask[m.Command.TaskID]
+	if m.Command.ETag == "" || a == nil {
+		return nil
+	}
+	t, f := a.Task(m.Command.TaskID), people.Facts[a.Beneficiary.ID]
+	if t.State != lifecycle.TaskOpen || t.Reviewer.ID != m.Command.By.ID || a.expired(t.ID) || a.waits(people) || a.MayDecide(t.ID, m.Command.By.ID, *people) != nil {
+		return nil
+	}
+	changes := a.ChangedSince(m.Command.ETag, t, f, func(id string) string { return convert.ItemName(a.request, id) })
+	if len(changes) == 0 {
+		return nil
+	}
+	return taskChanged(changes, a.Seen(t, f))
 }
 
 // mayDecide is the public error of a decision that is not to be taken as things are

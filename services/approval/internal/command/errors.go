@@ -3,6 +3,8 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -27,6 +29,23 @@ func itemsError(err error) error {
 		return apierr.InvalidField(fmt.Sprintf("item_ids[%d]", other.Place), "ITEM_NOT_IN_TASK", "the task is not about this item, or is not any more")
 	}
 	return err
+}
+
+// taskChanged is the public error of a decision about what is not as it was shown.
+func taskChanged(changes []lifecycle.Change, etag string) error {
+	var what, texts []string
+	for _, c := range changes {
+		if !slices.Contains(what, c.What) {
+			what = append(what, c.What)
+		}
+		texts = append(texts, c.Text)
+	}
+	const most = 10 // what is said of it
+	if more := len(texts) - most; more > 0 {
+		texts = append(texts[:most], fmt.Sprintf("and %d more", more))
+	}
+	return apierr.New(codes.Aborted, "TASK_CHANGED", "this has changed since it was shown: %s", strings.Join(texts, "; ")).
+		With("what", strings.Join(what, ",")).With("changes", strings.Join(texts, "\n")).With("etag", etag)
 }
 
 // Reasons why what is asked of a reviewer is asked no more.

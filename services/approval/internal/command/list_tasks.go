@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
@@ -34,17 +36,12 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, as
 		return nil, "", err
 	}
 	var found []store.FoundTask
-	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if q.RequestID == "" {
-			found, next, err = c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, q.EachItem, page)
+	people := store.NewPeople()
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		if found, next, err = c.listTasks(ctx, tx, q, page); err != nil {
 			return err
 		}
-		rec, err := c.Store.Read(ctx, tx, q.RequestID)
-		if err != nil || rec == nil {
-			return err
-		}
-		found, next, err = c.Store.ListTheseTasks(ctx, tx, q.of(rec), page)
-		return err
+		return c.loadFacts(ctx, tx, people, found)
 	})
 	if err != nil {
 		return nil, "", err
@@ -62,9 +59,39 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, as
 			}
 			requests[t.Approval.RequestID] = request
 		}
-		tasks = append(tasks, convert.WholeTask(t.Approval.Approval, t.Task, request))
+		tasks = append(tasks, convert.WholeTask(t.Approval.Approval, t.Task, request, people.Facts[t.Approval.Beneficiary.ID]))
 	}
 	return tasks, next, nil
+}
+
+func (c *Commands) listTasks(ctx context.Context, tx *postgres.Tx, q TaskQuery, page *filter.Query) ([]store.FoundTask, string, error) {
+	if q.RequestID == "" {
+		return c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, q.EachItem, page)
+	}
+	rec, err := c.Store.Read(ctx, tx, q.RequestID)
+	if err != nil || rec == nil {
+		return nil, "", err
+	}
+	return c.Store.ListTheseTasks(ctx, tx, q.of(rec), page)
+}
+
+// loadFacts reads what the reviewers of open tasks see of the beneficiaries, as a decision
+// reads it: wherever these belong.
+func (c *Commands) loadFacts(ctx context.Context, tx *postgres.Tx, people *lifecycle.People, found []store.FoundTask) error {
+	var of store.PeopleQuery
+	var organization uuid.UUID
+	for _, t := range found {
+		if t.State == lifecycle.TaskOpen {
+			of.FactsOf, organization = append(of.FactsOf, t.Approval.Beneficiary.ID), t.Approval.OrganizationID
+		}
+	}
+	if len(of.FactsOf) == 0 {
+		return nil
+	}
+	if err := tx.Widen(ctx); err != nil {
+		return err
+	}
+	return c.Store.LoadPeople(ctx, tx, organization, people, of)
 }
 
 // of returns the ids of the tasks of an approval that q is about: there is no index of

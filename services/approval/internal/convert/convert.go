@@ -291,9 +291,21 @@ func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) 
 	return out
 }
 
-// WholeTask is a task with all the items that it is about.
-func WholeTask(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) *approvalv1.Task {
+// ItemName is what an item of a request is called, such as "CRM: account".
+func ItemName(r *requestv1.Request, itemID string) string {
+	for _, i := range r.GetItems() {
+		if i.GetId() == itemID {
+			return i.GetAppName() + ": " + i.GetEntitlementName()
+		}
+	}
+	return itemID
+}
+
+// WholeTask is a task with all the items that it is about, and what names the facts that
+// its reviewer sees.
+func WholeTask(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request, f lifecycle.Facts) *approvalv1.Task {
 	out := Task(a, t, request)
+	out.Etag = a.Seen(t, f)
 	for _, o := range a.Together(t) {
 		out.ItemIds = append(out.ItemIds, o.ItemID)
 	}

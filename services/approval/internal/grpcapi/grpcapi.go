@@ -260,7 +260,7 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 }
 
 func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskRequest) (*approvalv1.ApproveTaskResponse, error) {
-	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), true, r.GetComment())
+	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), true, r.GetComment(), r.GetEtag())
 	if err != nil {
 		return nil, err
 	}
@@ -268,14 +268,14 @@ func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskR
 }
 
 func (s taskService) DenyTask(ctx context.Context, r *approvalv1.DenyTaskRequest) (*approvalv1.DenyTaskResponse, error) {
-	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), false, r.GetReason())
+	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), false, r.GetReason(), r.GetEtag())
 	if err != nil {
 		return nil, err
 	}
 	return &approvalv1.DenyTaskResponse{Task: t}, nil
 }
 
-func (s taskService) decide(ctx context.Context, task string, items []string, approve bool, comment string) (*approvalv1.Task, error) {
+func (s taskService) decide(ctx context.Context, task string, items []string, approve bool, comment, etag string) (*approvalv1.Task, error) {
 	c := authz.Must(ctx)
 	taskID, err := id.Parse("id", task)
 	if err != nil {
@@ -286,7 +286,7 @@ func (s taskService) decide(ctx context.Context, task string, items []string, ap
 		return nil, err
 	}
 	return s.commands.DecideTask(ctx, c.Scope(), command.Decision{
-		TaskID: taskID.String(), ItemIDs: itemIDs, By: person(c), Approve: approve, Comment: comment,
+		TaskID: taskID.String(), ItemIDs: itemIDs, By: person(c), Approve: approve, Comment: comment, ETag: etag,
 	})
 }
 

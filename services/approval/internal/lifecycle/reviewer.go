@@ -99,6 +99,8 @@ type People struct {
 	Admins []User
 	// Absences are those of users who have delegated what they decide, at present.
 	Absences map[string]Absence
+	// Facts are what reviewers see of users, of those of whom it was read.
+	Facts map[string]Facts
 	// WorkingTime is the moment at which some working time has passed since another, in an
 	// environment or the organization. Nil if it was not read: then nothing is due.
 	WorkingTime func(environmentID string, since time.Time, d time.Duration) time.Time

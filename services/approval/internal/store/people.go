@@ -33,6 +33,8 @@ type PeopleQuery struct {
 	WorkingTimeOf []string
 	// Absences says that it is read who has delegated at present, with the delegates.
 	Absences bool
+	// FactsOf are users of whom it is read what reviewers see of them.
+	FactsOf []string
 }
 
 // AddEligibility adds whom [lifecycle.Approval.Eligible] asks for of a task, and the
@@ -44,6 +46,7 @@ func (q *PeopleQuery) AddEligibility(a *lifecycle.Approval, taskID string) {
 		return
 	}
 	q.UserIDs, q.AppIDs = append(q.UserIDs, t.Reviewer.ID, t.PrincipalID(), a.Beneficiary.ID), append(q.AppIDs, s.AppID)
+	q.FactsOf = append(q.FactsOf, a.Beneficiary.ID)
 	q.Absences = true
 	if len(s.Spec.GroupIDs) > 0 {
 		q.GroupsOf = append(q.GroupsOf, t.PrincipalID())
@@ -106,6 +109,9 @@ from unnest($2::uuid[]) e (id) cross join lateral (
 select d.delegator_id, d.until_time, ` + userFields + `
 from delegation d join user_copy u on u.id = d.delegate_id
 where d.organization_id = $1 and d.end_time is null and d.from_time <= $2 and d.until_time > $2`
+	selectFacts = `
+select u.id, u.state, coalesce(u.manager_id::text, ''), coalesce(m.display_name, ''), u.department, u.title
+from user_copy u left join user_copy m on m.id = u.manager_id where u.id = any ($1)`
 	selectGroups = `
 select m.user_id, m.group_id from group_member_copy m where m.user_id = any ($1) and not m.removed`
 )
@@ -169,6 +175,9 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 			people.Admins, err = collectUsers(rows, people)
 			return err
 		})
+	}
+	if len(q.FactsOf) > 0 {
+		queueFacts(b, people, unique(q.FactsOf))
 	}
 	if q.Absences {
 		s.queueAbsences(b, people, organizationID)
@@ -234,6 +243,22 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 				u.EnvironmentID = environmentID(environment)
 				people.Users[u.ID] = u
 			}
+			return nil
+		})
+		return err
+	})
+}
+
+// queueFacts reads what reviewers see of users.
+func queueFacts(b *pgx.Batch, people *lifecycle.People, userIDs []string) {
+	if people.Facts == nil {
+		people.Facts = make(map[string]lifecycle.Facts)
+	}
+	b.Queue(selectFacts, userIDs).Query(func(rows pgx.Rows) error {
+		var id string
+		var f lifecycle.Facts
+		_, err := pgx.ForEachRow(rows, []any{&id, &f.State, &f.ManagerID, &f.Manager, &f.Department, &f.Title}, func() error {
+			people.Facts[id] = f
 			return nil
 		})
 		return err

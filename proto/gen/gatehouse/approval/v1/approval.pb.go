@@ -1463,7 +1463,12 @@ type Task struct {
 	DecideByTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=decide_by_time,json=decideByTime,proto3" json:"decide_by_time,omitempty"`
 	// For whom its reviewer decides, who is absent and has delegated to them; unset if for
 	// nobody else.
-	OnBehalfOf    *v11.Person `protobuf:"bytes,24,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	OnBehalfOf *v11.Person `protobuf:"bytes,24,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	// Changes with what its reviewer decides about, while it is open: the items that it is
+	// about, who else has decided about them, and of the beneficiary the state, the manager,
+	// the department and the title. Given back with a decision, none of that may have
+	// changed; it says nothing else. Set where tasks are listed, of those that are open.
+	Etag          string `protobuf:"bytes,30,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1624,6 +1629,13 @@ func (x *Task) GetOnBehalfOf() *v11.Person {
 	return nil
 }
 
+func (x *Task) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 var File_gatehouse_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
@@ -1716,7 +1728,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x03day\x18\x01 \x01(\x0e2\x1e.gatehouse.approval.v1.WeekdayB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03day\x12\x1b\n" +
 	"\x04from\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x04from\x12\x17\n" +
-	"\x02to\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x02to\"\xc9\x06\n" +
+	"\x02to\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x02to\"\xdd\x06\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1741,7 +1753,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\rescalate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\fescalateTime\x12@\n" +
 	"\x0edecide_by_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\fdecideByTime\x12?\n" +
 	"\fon_behalf_of\x18\x18 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\n" +
-	"onBehalfOf*\\\n" +
+	"onBehalfOf\x12\x12\n" +
+	"\x04etag\x18\x1e \x01(\tR\x04etag*\\\n" +
 	"\vFlowTrigger\x12\x1c\n" +
 	"\x18FLOW_TRIGGER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FLOW_TRIGGER_REQUEST\x10\x01\x12\x15\n" +

@@ -2530,7 +2530,10 @@ type ApproveTaskRequest struct {
 	Comment string `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
 	// Ids of the items that are meant, as they were shown. May be empty only for a task
 	// that is about one.
-	ItemIds       []string `protobuf:"bytes,3,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	ItemIds []string `protobuf:"bytes,3,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// The task's etag as it was shown, so that nothing is decided that has changed since;
+	// see Task. Empty: it is not looked at.
+	Etag          string `protobuf:"bytes,30,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2584,6 +2587,13 @@ func (x *ApproveTaskRequest) GetItemIds() []string {
 		return x.ItemIds
 	}
 	return nil
+}
+
+func (x *ApproveTaskRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // ApproveTaskResponse is the decided task.
@@ -2641,7 +2651,10 @@ type DenyTaskRequest struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Ids of the items that are meant, as they were shown. May be empty only for a task
 	// that is about one.
-	ItemIds       []string `protobuf:"bytes,3,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	ItemIds []string `protobuf:"bytes,3,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// The task's etag as it was shown, so that nothing is decided that has changed since;
+	// see Task. Empty: it is not looked at.
+	Etag          string `protobuf:"bytes,30,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2695,6 +2708,13 @@ func (x *DenyTaskRequest) GetItemIds() []string {
 		return x.ItemIds
 	}
 	return nil
+}
+
+func (x *DenyTaskRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // DenyTaskResponse is the decided task.
@@ -3175,18 +3195,20 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\teach_item\x18\a \x01(\bR\beachItem\"n\n" +
 	"\x11ListTasksResponse\x121\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x80\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x01\n" +
 	"\x12ApproveTaskRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\"\n" +
 	"\acomment\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\acomment\x12,\n" +
-	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"F\n" +
+	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\x12\x1c\n" +
+	"\x04etag\x18\x1e \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x04etag\"F\n" +
 	"\x13ApproveTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"}\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\x9b\x01\n" +
 	"\x0fDenyTaskRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\"\n" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\x12,\n" +
-	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"C\n" +
+	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\x12\x1c\n" +
+	"\x04etag\x18\x1e \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x04etag\"C\n" +
 	"\x10DenyTaskResponse\x12/\n" +
 	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\xb0\x01\n" +
 	"\x13ReassignTaskRequest\x12\x18\n" +

@@ -671,6 +671,11 @@ type TaskServiceClient interface {
 	// such as after leaving the group that the step names: others are asked instead;
 	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
 	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// ABORTED: TASK_CHANGED, if something of what the etag covers is not as it was shown:
+	// the message says what, and in the metadata stand what (items, decisions, state,
+	// manager, department, title, with commas between them), changes, the sentences that
+	// say it, one a line, and etag, as it is now. Two
+	// decisions at the very same moment do not see each other.
 	ApproveTask(ctx context.Context, in *ApproveTaskRequest, opts ...grpc.CallOption) (*ApproveTaskResponse, error)
 	// DenyTask denies the items of item_ids, which ends these; the others of the request
 	// go on. Same rules as ApproveTask; a reason is needed.
@@ -771,6 +776,11 @@ type TaskServiceServer interface {
 	// such as after leaving the group that the step names: others are asked instead;
 	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
 	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// ABORTED: TASK_CHANGED, if something of what the etag covers is not as it was shown:
+	// the message says what, and in the metadata stand what (items, decisions, state,
+	// manager, department, title, with commas between them), changes, the sentences that
+	// say it, one a line, and etag, as it is now. Two
+	// decisions at the very same moment do not see each other.
 	ApproveTask(context.Context, *ApproveTaskRequest) (*ApproveTaskResponse, error)
 	// DenyTask denies the items of item_ids, which ends these; the others of the request
 	// go on. Same rules as ApproveTask; a reason is needed.

@@ -67,7 +67,7 @@ export function Confirm<K extends string = never>({ trigger, title, children, fi
       {open !== undefined && (
         <ConfirmDialog isOpen={open} onOpenChange={change} title={title} action={action} danger={danger} ready={ready} busy={busy} submit={() => void submit()}>
           {typeof children === "function" ? children(errors.of) : children}
-          {error !== undefined && !said && <ProblemNote error={error} shown={errors.shown} />}
+          {error !== undefined && !said && <ProblemNote error={error} shown={errors.shown} look={() => change(false)} />}
         </ConfirmDialog>
       )}
     </>

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { client } from "@/api/client";
@@ -7,13 +8,18 @@ import type { TaskSummary } from "./TaskLine";
 import { tell } from "./Toasts";
 import { useHold } from "./held";
 
-/** Approve and deny, each with the comment that goes with it, which may be begun before. What is decided is the items that are shown. */
+/** Approve and deny, each with the comment that goes with it, which may be begun before. What is decided is what was shown when the dialog opened: if it is not so any more, that is refused with what has changed. */
 export function Decide({ task, begun, onDecided }: { task: TaskSummary; begun?: string; onDecided?: () => void }) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const hold = useHold();
+  const [seen, setSeen] = useState(task);
+  const open = () => {
+    setSeen(task);
+    hold(task.id ?? "", true);
+  };
   // Somebody else may decide meanwhile: the dialog stays, and says so.
-  const stays = { onOpen: () => hold(task.id ?? "", true), onClose: () => hold(task.id ?? "", false) };
+  const stays = { onOpen: open, onClose: () => hold(task.id ?? "", false) };
   const params = { path: { id: task.id ?? "" } };
   const decide = async (decided: Promise<unknown>, done: string) => {
     try {
@@ -24,7 +30,7 @@ export function Decide({ task, begun, onDecided }: { task: TaskSummary; begun?: 
       await queries.invalidateQueries();
     }
   };
-  const items = (task.request?.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
+  const items = (seen.request?.items ?? []).filter((i) => seen.itemIds?.includes(i.id ?? ""));
   const what = (
     <ul>
       {items.map((i) => (
@@ -44,7 +50,7 @@ export function Decide({ task, begun, onDecided }: { task: TaskSummary; begun?: 
         label={t("task.comment")}
         hint={t("task.commentHint")}
         action={t("task.approve")}
-        act={(comment) => decide(client.POST("/v1/tasks/{id}:approve", { params, body: { comment, itemIds: task.itemIds } }), t("task.approved"))}
+        act={(comment) => decide(client.POST("/v1/tasks/{id}:approve", { params, body: { comment, itemIds: seen.itemIds, etag: seen.etag } }), t("task.approved"))}
       >
         {what}
       </Ask>
@@ -59,7 +65,7 @@ export function Decide({ task, begun, onDecided }: { task: TaskSummary; begun?: 
         needed
         action={t("task.deny")}
         danger
-        act={(reason) => decide(client.POST("/v1/tasks/{id}:deny", { params, body: { reason, itemIds: task.itemIds } }), t("task.denied"))}
+        act={(reason) => decide(client.POST("/v1/tasks/{id}:deny", { params, body: { reason, itemIds: seen.itemIds, etag: seen.etag } }), t("task.denied"))}
       >
         {what}
       </Ask>

@@ -3,8 +3,8 @@ import { useTranslation } from "react-i18next";
 import { Problem } from "@/api/problem";
 import { Button } from "./Button";
 
-/** What went wrong, in the API's words, with what is wrong with each field that is not shown beside it. */
-export function ProblemNote({ error, again, shown = [] }: { error: unknown; again?: () => void; shown?: readonly string[] }) {
+/** What went wrong, in the API's words, with what is wrong with each field that is not shown beside it. look leads back to what has changed since it was shown. */
+export function ProblemNote({ error, again, look, shown = [] }: { error: unknown; again?: () => void; look?: () => void; shown?: readonly string[] }) {
   const { t } = useTranslation();
   if (!(error instanceof Problem)) {
     return (
@@ -14,10 +14,23 @@ export function ProblemNote({ error, again, shown = [] }: { error: unknown; agai
     );
   }
   const problem = error;
+  const changes = problem.reason === "TASK_CHANGED" ? (problem.metadata.changes ?? problem.message).split("\n") : [];
   const fields = Object.entries(problem.fields).filter(([field]) => !shown.includes(field));
   return (
     <div className="note stack tight" data-tone="bad" role="alert">
-      <p>{problem.status === 0 ? t("noAnswer") : problem.reason === "ETAG_MISMATCH" ? t("changedMeanwhile") : problem.message}</p>
+      <p>{problem.status === 0 ? t("noAnswer") : problem.reason === "ETAG_MISMATCH" ? t("changedMeanwhile") : changes.length > 0 ? t("task.changed") : problem.message}</p>
+      {changes.length > 0 && (
+        <ul>
+          {changes.map((text) => (
+            <li key={text}>{text}</li>
+          ))}
+        </ul>
+      )}
+      {look && changes.length > 0 && (
+        <div>
+          <Button onPress={look}>{t("task.lookAgain")}</Button>
+        </div>
+      )}
       {problem.reason.startsWith("ALREADY_") && problem.metadata.request && (
         <Link to="/requests/$id" params={{ id: problem.metadata.request }}>
           {t("ask.first")}

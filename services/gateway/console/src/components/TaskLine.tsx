@@ -13,6 +13,7 @@ import { Time } from "./Time";
 
 /** What a list shows of a task. */
 export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName" | "substitution" | "createTime" | "onBehalfOf" | "lastRemindedTime"> & {
+  etag?: string;
   request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string; fields?: AccessRequest["fields"] };
 };
 

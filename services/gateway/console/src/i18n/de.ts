@@ -318,6 +318,8 @@ export const de: typeof en = {
     onBehalf: "in Vertretung von {{name}}",
     remindedAt: "erinnert",
     escalatesAt: "weitere werden gefragt",
+    changed: "Es ist nichts entschieden. Seit Sie es gesehen haben:",
+    lookAgain: "Noch einmal ansehen",
   },
   context: {
     title: "Was beim Entscheiden hilft",

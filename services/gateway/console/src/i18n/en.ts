@@ -316,6 +316,8 @@ export const en = {
     onBehalf: "on behalf of {{name}}",
     remindedAt: "reminded",
     escalatesAt: "more people are asked",
+    changed: "Nothing was decided. Since this was shown:",
+    lookAgain: "Look again",
   },
   context: {
     title: "What helps to decide",
