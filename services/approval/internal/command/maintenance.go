@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -129,7 +130,7 @@ func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn fun
 	if f != nil && time.Now().Before(f.next) {
 		return false
 	}
-	err := fn()
+	err := guarded(fn)
 	if err == nil {
 		delete(s.failed, id)
 		return true
@@ -147,6 +148,17 @@ func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn fun
 	s.m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", s.kind)))
 	s.log.Warn("Maintenance of an item failed, it will be tried again", "kind", s.kind, "id", id, "organization_id", organization, "times", f.times, "pause", pause, "error", err)
 	return false
+}
+
+// guarded is fn, of which a panic is an error like others: what it was doing is rolled
+// back, and what comes after it is done.
+func guarded(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
 }
 
 // retryIn is how long until the first of the items that failed is tried again,

@@ -23,7 +23,7 @@ func TestScanIsolatesItems(t *testing.T) {
 	c := &Commands{Config: Config{Log: slog.New(slog.DiscardHandler), Maintenance: m}} // a scan needs no more
 	s := c.newScan("test")
 	var tried []string
-	bad := true
+	bad, fails := true, 0
 	items := []string{"a", "b", "c"}
 	look := func() []string {
 		tried = nil
@@ -32,6 +32,9 @@ func TestScanIsolatesItems(t *testing.T) {
 				s.do(ctx, uuid.New(), id, func() error {
 					tried = append(tried, id)
 					if bad && id == "b" {
+						if fails++; fails%2 == 0 {
+							panic("it cannot be looked at")
+						}
 						return errors.New("cannot be saved")
 					}
 					return nil
