@@ -1,1 +1,1 @@
-export{u as ConfirmDialog}from"./overlays.js";
+export{p as ConfirmDialog}from"./overlays.js";

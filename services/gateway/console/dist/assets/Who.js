@@ -1,1 +1,1 @@
-import{Ln as e,ar as t,kn as n}from"./index.js";var r=t();function i({id:t}){let i=n.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:t}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(e,{to:`/admin/people/$id`,params:{id:t},children:i?.displayName??t})}export{i as t};
+import{Hn as e,Pn as t,ur as n}from"./index.js";var r=n();function i({id:n}){let i=t.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:n}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(e,{to:`/admin/people/$id`,params:{id:n},children:i?.displayName??n})}export{i as t};
