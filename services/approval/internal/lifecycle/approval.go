@@ -351,14 +351,14 @@ func (a *Approval) Planned(itemID string) []int {
 	return out
 }
 
-// ApprovedBy returns the ids of those who have approved a step. They are not
-// asked again in it.
+// ApprovedBy returns the ids of those who have approved a step, and for whom it was
+// approved. They are not asked again in it.
 func (a *Approval) ApprovedBy(s *Step) map[string]bool {
 	return a.approvers(func(t *Task) bool { return t.of(s) })
 }
 
-// decidedBefore are those who have approved an earlier step of the item, if they are not
-// to decide in two.
+// decidedBefore are those who have approved an earlier step of the item, and for whom it was
+// approved, if they are not to decide in two: who decides for somebody has their voice.
 func (a *Approval) decidedBefore(s *Step) map[string]bool {
 	if !s.Spec.Distinct {
 		return nil
@@ -370,7 +370,7 @@ func (a *Approval) approvers(of func(*Task) bool) map[string]bool {
 	out := make(map[string]bool)
 	for _, t := range a.Tasks {
 		if t.State == TaskApproved && of(t) {
-			out[t.Reviewer.ID] = true
+			out[t.Reviewer.ID], out[t.PrincipalID()] = true, true
 		}
 	}
 	return out

@@ -218,3 +218,22 @@ func TestCycle(t *testing.T) {
 		}
 	}
 }
+
+// B-APR-02, B-APR-05: who decides for somebody has their voice: where different people are
+// to decide, whoever was absent in one step is not asked in the next.
+func TestDistinctIsOneVoice(t *testing.T) {
+	t.Parallel()
+	p := people()
+	p.Absences = map[string]lifecycle.Absence{"pia": {DelegateID: "max", Until: noon.Add(time.Hour)}}
+	step := lifecycle.StepSpec{Name: "Pia", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia"}, Need: lifecycle.NeedAny}
+	w := begin(request(), p, flow("a", func(f *lifecycle.Flow) { f.DistinctReviewers, f.Steps = true, []lifecycle.StepSpec{step, step} }))
+	w.people.Absences = nil // she is back
+	if _, err := w.decide("max", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range w.Tasks {
+		if task.Position == 2 && task.Reviewer.ID != "ada" {
+			t.Errorf("asked in the second step: %s", task.Reviewer.ID)
+		}
+	}
+}
