@@ -91,8 +91,8 @@ func (p *People) Behind(userID string) []string {
 }
 
 // through follows delegations from somebody who would be asked, to whom is asked instead,
-// and says why. A delegate who cannot decide is passed over: whoever delegated to them is
-// asked. A reason says that nobody is asked for this one: whom it comes to is concerned, or
+// and says why. A delegate who cannot decide, or has become external since, is passed over:
+// whoever delegated to them is asked. A reason says that nobody is asked for this one: whom it comes to is concerned, or
 // the delegations go in a circle.
 func (r *resolver) through(u User) (to User, why []string, reason string) {
 	seen := map[string]bool{u.ID: true}
@@ -108,7 +108,7 @@ func (r *resolver) through(u User) (to User, why []string, reason string) {
 			return User{}, nil, text + ", which goes in a circle"
 		case r.request.IsParty(next.ID):
 			return User{}, nil, text + "; " + r.ineligible(next)
-		case r.ineligible(next) != "":
+		case r.ineligible(next) != "", next.IsExternal:
 			return at, why, ""
 		}
 		seen[next.ID] = true

@@ -237,3 +237,21 @@ func TestDistinctIsOneVoice(t *testing.T) {
 		}
 	}
 }
+
+// B-APR-05: a delegate who has become external since is passed over.
+func TestDelegateBecameExternal(t *testing.T) {
+	t.Parallel()
+	for external, want := range map[bool]string{false: "max", true: "pia"} {
+		p := people()
+		p.Absences = map[string]lifecycle.Absence{"pia": {DelegateID: "max", Until: noon.Add(time.Hour)}}
+		u := p.Users["max"]
+		u.IsExternal = external
+		p.Users["max"] = u
+		w := begin(request(), p, flow("a", func(f *lifecycle.Flow) {
+			f.Steps = []lifecycle.StepSpec{{Name: "Pia", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia"}, Need: lifecycle.NeedAny}}
+		}))
+		if got := w.Tasks[0].Reviewer.ID; got != want {
+			t.Errorf("external %t: asked %s, want %s", external, got, want)
+		}
+	}
+}

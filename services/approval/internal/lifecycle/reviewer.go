@@ -55,6 +55,8 @@ type User struct {
 	IsPerson bool
 	// Administers is true for admins and IT admins.
 	Administers bool
+	// IsExternal is true for people from outside, by kind or role: nobody delegates to them.
+	IsExternal bool
 }
 
 func (u User) canDecideIn(environmentID string) bool {

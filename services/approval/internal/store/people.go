@@ -72,7 +72,8 @@ const (
 	isPerson    = `u.kind in ('employee', 'external')`
 	canDecide   = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
 	administers = `u.role in ('admin', 'it_admin')`
-	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, u.state = 'active', ` + canDecide + `, ` + isPerson + `, ` + administers
+	isExternal  = `(u.role = 'external' or u.kind = 'external')`
+	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, u.state = 'active', ` + canDecide + `, ` + isPerson + `, ` + administers + `, ` + isExternal
 	// What conditions see, and where a person belongs.
 	factFields = `u.environment_id, u.user_name, u.department, u.title, u.kind`
 	// A manager who is there already ends the search: a circle too.
@@ -87,7 +88,7 @@ select ` + userFields + ` from chain c join user_copy u on u.id = c.id`
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
 select a.id, a.environment_id, a.only_by_flow, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
-    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.state = 'active', false), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
+    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.state = 'active', false), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false), coalesce(` + isExternal + `, false)
 from app_copy a
 left join lateral (
     select 'owner' as place, a.owner_id as user_id where a.owner_id is not null
@@ -304,7 +305,7 @@ func collectGroups(groups map[string][]string) func(pgx.Rows) error {
 
 // userTargets are where userFields are scanned into.
 func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
-	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.Active, &u.CanDecide, &u.IsPerson, &u.Administers}
+	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.Active, &u.CanDecide, &u.IsPerson, &u.Administers, &u.IsExternal}
 }
 
 // factTargets are where factFields are scanned into.
