@@ -34,6 +34,7 @@ var examples = map[string]string{
 	"gatehouse.request.v1.AppService.UpdateEntitlement":                    `{"name": "External auditor"}`,
 	"gatehouse.approval.v1.FlowService.CreateFlow":                         `{"flow": {"name": "Payroll", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"appIds": ["01890000-0000-7000-8000-000000000001"]}, "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}, {"name": "Approvers", "reviewers": "REVIEWER_KIND_APP_APPROVERS", "need": "STEP_NEED_ALL"}], "maxDuration": "7776000s"}}`,
 	"gatehouse.approval.v1.FlowService.UpdateFlow":                         `{"name": "Payroll and taxes", "enabled": false}`,
+	"gatehouse.approval.v1.TaskService.BatchDecideTasks":                   `{"decision": "TASK_DECISION_APPROVE", "comment": "All of the team", "tasks": [{"id": "01890000-0000-7000-8000-000000000001"}]}`,
 	"gatehouse.approval.v1.FlowService.PreviewFlow":                        `{"draft": {"flow": {"name": "Finance apps", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"categories": ["Finance"]}, "condition": "beneficiary.kind == 'employee'", "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}]}}}`,
 	"gatehouse.approval.v1.FlowService.SimulateFlows":                      `{"beneficiaryId": "01890000-0000-7000-8000-000000000001", "kind": "REQUEST_KIND_GRANT", "entitlementIds": ["01890000-0000-7000-8000-000000000002"]}`,
 	"gatehouse.approval.v1.FlowService.ReplayFlow":                         `{"draft": {"flow": {"name": "Finance apps", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"categories": ["Finance"]}, "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}]}}, "days": 30}`,
@@ -51,5 +52,5 @@ var examples = map[string]string{
 	"gatehouse.request.v1.RequestService.GiveUpRequest":                    `{"reason": "The app is away for good"}`,
 	"gatehouse.approval.v1.WorkingTimeService.UpdateWorkingTime":           `{"timeZone": "Europe/Berlin", "days": [{"day": "WEEKDAY_MONDAY", "windows": [{"from": "08:00", "to": "12:00"}, {"from": "13:00", "to": "17:00"}]}], "holidays": ["2026-12-25"]}`,
 	"gatehouse.approval.v1.TaskService.RemindReviewers":                    `{"itemIds": ["01890000-0000-7000-8000-000000000001"]}`,
-	"gatehouse.approval.v1.DelegationService.CreateDelegation":              `{"delegateId": "grace@acme.example", "from": "2030-01-01T00:00:00Z", "until": "2030-01-15T00:00:00Z", "reason": "On holiday"}`,
+	"gatehouse.approval.v1.DelegationService.CreateDelegation":             `{"delegateId": "grace@acme.example", "from": "2030-01-01T00:00:00Z", "until": "2030-01-15T00:00:00Z", "reason": "On holiday"}`,
 }

@@ -290,6 +290,52 @@ func (s taskService) decide(ctx context.Context, task string, items []string, ap
 	})
 }
 
+func (s taskService) BatchDecideTasks(ctx context.Context, r *approvalv1.BatchDecideTasksRequest) (*approvalv1.BatchDecideTasksResponse, error) {
+	approve := r.GetDecision() == approvalv1.TaskDecision_TASK_DECISION_APPROVE
+	comment := r.GetComment()
+	if !approve && strings.TrimSpace(comment) == "" {
+		return nil, apierr.InvalidField("comment", "REASON_MISSING", "a denial has a reason")
+	}
+	seen := make(map[string]bool, len(r.GetTasks()))
+	for n, d := range r.GetTasks() {
+		taskID, err := id.Parse(fmt.Sprintf("tasks[%d].id", n), d.GetId())
+		if err != nil {
+			return nil, err
+		}
+		if seen[taskID.String()] {
+			return nil, apierr.InvalidField(fmt.Sprintf("tasks[%d].id", n), "TASK_TWICE", "each task is decided once")
+		}
+		seen[taskID.String()] = true
+	}
+	out := &approvalv1.BatchDecideTasksResponse{}
+	for _, d := range r.GetTasks() {
+		t, err := s.decide(ctx, d.GetId(), d.GetItemIds(), approve, comment, d.GetEtag())
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // what was decided by then is, and a repeated call says so
+		}
+		result := &approvalv1.TaskResult{Id: d.GetId(), Task: t}
+		if err != nil && !decidedSo(err, approve) {
+			result.Reason, result.Message = "FAILED", apierr.Status(err).Message()
+			if e, ok := apierr.From(err); ok {
+				result.Reason = e.Reason
+			}
+		}
+		out.Results = append(out.Results, result)
+	}
+	return out, nil
+}
+
+// decidedSo reports whether an error says that the caller has decided so already: nobody
+// else is told of their task.
+func decidedSo(err error, approve bool) bool {
+	e, ok := apierr.From(err)
+	state := lifecycle.TaskDenied
+	if approve {
+		state = lifecycle.TaskApproved
+	}
+	return ok && e.Reason == "TASK_ALREADY_DECIDED" && e.Metadata["state"] == string(state)
+}
+
 // itemIDs are the ids of items in their plain form.
 func itemIDs(list []string) ([]string, error) {
 	var out []string

@@ -1,5 +1,5 @@
 // B-REQ-04, B-REQ-05 in part (no notification), B-REQ-07 in part (action required alone), B-REQ-09,
-// B-APR-16: who decides is shown with a count what waits for them, sees beside the decision what
+// B-APR-16, B-APR-17, B-APR-07 in part: who decides is shown with a count what waits for them, sees beside the decision what
 // helps to decide, comments in one box and decides with words in the other; and everybody sees
 // how much of it is done. Whoever asked is told nothing of what others have.
 import assert from "node:assert/strict";
@@ -7,10 +7,10 @@ import { before, test } from "node:test";
 import { accessible, base, browse, fits, signedIn } from "./browser.mjs";
 import { actor, admin, app, flow, identityProvider, until } from "./outside.mjs";
 
-let greta, olga, paul, lina, desk;
+let directory, greta, olga, paul, lina, desk;
 
 before(async () => {
-  const directory = await identityProvider("Deciding directory");
+  directory = await identityProvider("Deciding directory");
   const potters = await directory.group("Potters");
   greta = await directory.joins("Greta Lund");
   olga = await directory.joins("Olga Brand", { manager: greta, groups: [potters] });
@@ -117,3 +117,35 @@ test("what waits for somebody is shown with what helps to decide it, and how muc
 async function shot(page, name) {
   if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/deciding-${name}.png`, fullPage: true });
 }
+
+test("many are decided together, but what deserves a look, and what has changed since", () =>
+  browse(async (browser) => {
+    const [hana, ivar] = [await directory.joins("Hana Muster", { manager: greta }), await directory.joins("Ivar Muster", { manager: greta })];
+    const ask = async (who, what, justification) =>
+      (await (await actor(who.userName))("POST", "/v1/requests", { kind: "REQUEST_KIND_GRANT", entitlementIds: [desk[what]], justification, fields: { cost_centre: "12" } })).request.id;
+    await ask(hana, "Potter", "risky");
+    const [first, second] = [await ask(hana, "Glazer", "glazing one"), await ask(ivar, "Glazer", "glazing two")];
+    const { page } = await signedIn(browser, greta.name, "/tasks");
+    await page.getByText("glazing two").waitFor();
+    await page.getByText("risky").waitFor();
+    await page.getByText("Select all but those that deserve a look").click();
+    await accessible(page, "tasks that are selected");
+    await page.setViewportSize({ width: 360, height: 800 });
+    await fits(page, "tasks that are selected");
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.getByRole("button", { name: "Approve 2 selected" }).click();
+    const dialog = page.getByRole("dialog").or(page.getByRole("alertdialog")).filter({ hasText: "Approve 2 selected" });
+    await dialog.getByText("Ivar Muster", { exact: false }).waitFor();
+    await dialog.getByRole("textbox").fill("all of the team");
+    // One of them is not what was shown any more when it is decided.
+    const seen = async () => (await (await actor(greta.userName))("GET", `/v1/tasks?requestId=${second}`)).tasks[0].etag;
+    const was = await seen();
+    await directory.changes(ivar, "title", "Master");
+    await until("the new title is known", async () => (await seen()) !== was);
+    await dialog.getByRole("button", { name: "Approve", exact: true }).click();
+    await page.getByText("1 is decided.").waitFor();
+    await page.getByText("1 was not decided:").waitFor();
+    await page.getByText("Ivar Muster: ", { exact: false }).first().waitFor();
+    await page.getByText("risky").waitFor();
+    await until("the first goes on", async () => (await (await actor(hana.userName))("GET", `/v1/requests/${first}/timeline`)).entries.some((e) => e.text.includes("all of the team")));
+  }));

@@ -58,6 +58,8 @@ export async function identityProvider(name, environmentId) {
     async group(displayName) {
       return (await scim("POST", "/Groups", { schemas: ["urn:ietf:params:scim:schemas:core:2.0:Group"], displayName })).id;
     },
+    /** Something of somebody changes, such as their title. */
+    changes: (person, path, value) => scim("PATCH", `/Users/${person.id}`, patch({ op: "replace", path, value })),
     leaves: (person) => scim("DELETE", `/Users/${person.id}`),
     setActive: (person, active) => scim("PATCH", `/Users/${person.id}`, patch({ op: "replace", path: "active", value: active })),
   };

@@ -31,6 +31,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TaskDecision is what a reviewer decides.
+type TaskDecision int32
+
+const (
+	// Never set.
+	TaskDecision_TASK_DECISION_UNSPECIFIED TaskDecision = 0
+	// To approve.
+	TaskDecision_TASK_DECISION_APPROVE TaskDecision = 1
+	// To deny.
+	TaskDecision_TASK_DECISION_DENY TaskDecision = 2
+)
+
+// Enum value maps for TaskDecision.
+var (
+	TaskDecision_name = map[int32]string{
+		0: "TASK_DECISION_UNSPECIFIED",
+		1: "TASK_DECISION_APPROVE",
+		2: "TASK_DECISION_DENY",
+	}
+	TaskDecision_value = map[string]int32{
+		"TASK_DECISION_UNSPECIFIED": 0,
+		"TASK_DECISION_APPROVE":     1,
+		"TASK_DECISION_DENY":        2,
+	}
+)
+
+func (x TaskDecision) Enum() *TaskDecision {
+	p := new(TaskDecision)
+	*p = x
+	return p
+}
+
+func (x TaskDecision) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TaskDecision) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_approval_v1_approval_service_proto_enumTypes[0].Descriptor()
+}
+
+func (TaskDecision) Type() protoreflect.EnumType {
+	return &file_gatehouse_approval_v1_approval_service_proto_enumTypes[0]
+}
+
+func (x TaskDecision) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TaskDecision.Descriptor instead.
+func (TaskDecision) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{0}
+}
+
 // FlowInput is what can be set on a flow.
 type FlowInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2763,6 +2816,255 @@ func (x *DenyTaskResponse) GetTask() *Task {
 	return nil
 }
 
+// BatchDecideTasksRequest decides several tasks alike.
+type BatchDecideTasksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is decided about all of them.
+	Decision TaskDecision `protobuf:"varint,1,opt,name=decision,proto3,enum=gatehouse.approval.v1.TaskDecision" json:"decision,omitempty"`
+	// Goes into the history of each. A denial needs it, as its reason, which goes to the
+	// requester.
+	Comment string `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
+	// The tasks, 100 at most.
+	Tasks         []*DecidedTask `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchDecideTasksRequest) Reset() {
+	*x = BatchDecideTasksRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchDecideTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchDecideTasksRequest) ProtoMessage() {}
+
+func (x *BatchDecideTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchDecideTasksRequest.ProtoReflect.Descriptor instead.
+func (*BatchDecideTasksRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *BatchDecideTasksRequest) GetDecision() TaskDecision {
+	if x != nil {
+		return x.Decision
+	}
+	return TaskDecision_TASK_DECISION_UNSPECIFIED
+}
+
+func (x *BatchDecideTasksRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *BatchDecideTasksRequest) GetTasks() []*DecidedTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+// DecidedTask names a task as it was shown.
+type DecidedTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the task.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Ids of the items that are meant, as they were shown. May be empty only for a task
+	// that is about one.
+	ItemIds []string `protobuf:"bytes,2,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// The task's etag as it was shown; see ApproveTaskRequest. Empty: it is not looked at.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecidedTask) Reset() {
+	*x = DecidedTask{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecidedTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecidedTask) ProtoMessage() {}
+
+func (x *DecidedTask) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecidedTask.ProtoReflect.Descriptor instead.
+func (*DecidedTask) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DecidedTask) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DecidedTask) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+func (x *DecidedTask) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// BatchDecideTasksResponse says what became of each.
+type BatchDecideTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each task, in the order asked.
+	Results       []*TaskResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchDecideTasksResponse) Reset() {
+	*x = BatchDecideTasksResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchDecideTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchDecideTasksResponse) ProtoMessage() {}
+
+func (x *BatchDecideTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchDecideTasksResponse.ProtoReflect.Descriptor instead.
+func (*BatchDecideTasksResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BatchDecideTasksResponse) GetResults() []*TaskResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// TaskResult is what became of one task.
+type TaskResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the task.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The task, if it is decided.
+	Task *Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	// Why it is not, as a reason; empty if it is.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The same in words.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskResult) Reset() {
+	*x = TaskResult{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskResult) ProtoMessage() {}
+
+func (x *TaskResult) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
+func (*TaskResult) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *TaskResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TaskResult) GetTask() *Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *TaskResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TaskResult) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // ReassignTaskRequest gives a task to somebody else.
 type ReassignTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2781,7 +3083,7 @@ type ReassignTaskRequest struct {
 
 func (x *ReassignTaskRequest) Reset() {
 	*x = ReassignTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2793,7 +3095,7 @@ func (x *ReassignTaskRequest) String() string {
 func (*ReassignTaskRequest) ProtoMessage() {}
 
 func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[37]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2806,7 +3108,7 @@ func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReassignTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReassignTaskRequest) GetId() string {
@@ -2848,7 +3150,7 @@ type ReassignTaskResponse struct {
 
 func (x *ReassignTaskResponse) Reset() {
 	*x = ReassignTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3162,7 @@ func (x *ReassignTaskResponse) String() string {
 func (*ReassignTaskResponse) ProtoMessage() {}
 
 func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[38]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3175,7 @@ func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReassignTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReassignTaskResponse) GetTask() *Task {
@@ -2896,7 +3198,7 @@ type RemindReviewersRequest struct {
 
 func (x *RemindReviewersRequest) Reset() {
 	*x = RemindReviewersRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3210,7 @@ func (x *RemindReviewersRequest) String() string {
 func (*RemindReviewersRequest) ProtoMessage() {}
 
 func (x *RemindReviewersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[39]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3223,7 @@ func (x *RemindReviewersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemindReviewersRequest.ProtoReflect.Descriptor instead.
 func (*RemindReviewersRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RemindReviewersRequest) GetRequestId() string {
@@ -2951,7 +3253,7 @@ type RemindReviewersResponse struct {
 
 func (x *RemindReviewersResponse) Reset() {
 	*x = RemindReviewersResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3265,7 @@ func (x *RemindReviewersResponse) String() string {
 func (*RemindReviewersResponse) ProtoMessage() {}
 
 func (x *RemindReviewersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[40]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3278,7 @@ func (x *RemindReviewersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemindReviewersResponse.ProtoReflect.Descriptor instead.
 func (*RemindReviewersResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RemindReviewersResponse) GetRemindedCount() int32 {
@@ -3210,7 +3512,25 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\x12\x1c\n" +
 	"\x04etag\x18\x1e \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x04etag\"C\n" +
 	"\x10DenyTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\xb0\x01\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\xd0\x01\n" +
+	"\x17BatchDecideTasksRequest\x12K\n" +
+	"\bdecision\x18\x01 \x01(\x0e2#.gatehouse.approval.v1.TaskDecisionB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bdecision\x12\"\n" +
+	"\acomment\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\acomment\x12D\n" +
+	"\x05tasks\x18\x03 \x03(\v2\".gatehouse.approval.v1.DecidedTaskB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05tasks\"s\n" +
+	"\vDecidedTask\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12,\n" +
+	"\bitem_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\x12\x1c\n" +
+	"\x04etag\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x04etag\"W\n" +
+	"\x18BatchDecideTasksResponse\x12;\n" +
+	"\aresults\x18\x01 \x03(\v2!.gatehouse.approval.v1.TaskResultR\aresults\"\x7f\n" +
+	"\n" +
+	"TaskResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
+	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"\xb0\x01\n" +
 	"\x13ReassignTaskRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12-\n" +
 	"\vreviewer_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\n" +
@@ -3226,7 +3546,11 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bitem_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"y\n" +
 	"\x17RemindReviewersResponse\x12%\n" +
 	"\x0ereminded_count\x18\x01 \x01(\x05R\rremindedCount\x127\n" +
-	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime2\xbb\f\n" +
+	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime*`\n" +
+	"\fTaskDecision\x12\x1d\n" +
+	"\x19TASK_DECISION_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15TASK_DECISION_APPROVE\x10\x01\x12\x16\n" +
+	"\x12TASK_DECISION_DENY\x10\x022\xbb\f\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -3253,14 +3577,16 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x01\x02\x12\arequest\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xfb\x05\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\x9d\a\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +
 	"\vApproveTask\x12).gatehouse.approval.v1.ApproveTaskRequest\x1a*.gatehouse.approval.v1.ApproveTaskResponse\"+\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/tasks/{id}:approve\x12\x85\x01\n" +
 	"\bDenyTask\x12&.gatehouse.approval.v1.DenyTaskRequest\x1a'.gatehouse.approval.v1.DenyTaskResponse\"(\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/tasks/{id}:deny\x12\x95\x01\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/tasks/{id}:deny\x12\x9f\x01\n" +
+	"\x10BatchDecideTasks\x12..gatehouse.approval.v1.BatchDecideTasksRequest\x1a/.gatehouse.approval.v1.BatchDecideTasksResponse\"*\xa2\xbb\x18\x06\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tasks:batchDecide\x12\x95\x01\n" +
 	"\fReassignTask\x12*.gatehouse.approval.v1.ReassignTaskRequest\x1a+.gatehouse.approval.v1.ReassignTaskResponse\",\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:reassign\x12\xb0\x01\n" +
 	"\x0fRemindReviewers\x12-.gatehouse.approval.v1.RemindReviewersRequest\x1a..gatehouse.approval.v1.RemindReviewersResponse\">\xa2\xbb\x18\x06\n" +
@@ -3278,173 +3604,185 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_gatehouse_approval_v1_approval_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
-	(*FlowInput)(nil),                 // 0: gatehouse.approval.v1.FlowInput
-	(*CreateFlowRequest)(nil),         // 1: gatehouse.approval.v1.CreateFlowRequest
-	(*CreateFlowResponse)(nil),        // 2: gatehouse.approval.v1.CreateFlowResponse
-	(*GetFlowRequest)(nil),            // 3: gatehouse.approval.v1.GetFlowRequest
-	(*GetFlowResponse)(nil),           // 4: gatehouse.approval.v1.GetFlowResponse
-	(*ListFlowsRequest)(nil),          // 5: gatehouse.approval.v1.ListFlowsRequest
-	(*ListFlowsResponse)(nil),         // 6: gatehouse.approval.v1.ListFlowsResponse
-	(*UpdateFlowRequest)(nil),         // 7: gatehouse.approval.v1.UpdateFlowRequest
-	(*UpdateFlowResponse)(nil),        // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*FlowDraft)(nil),                 // 9: gatehouse.approval.v1.FlowDraft
-	(*PreviewFlowRequest)(nil),        // 10: gatehouse.approval.v1.PreviewFlowRequest
-	(*PreviewFlowResponse)(nil),       // 11: gatehouse.approval.v1.PreviewFlowResponse
-	(*FlowStepPreview)(nil),           // 12: gatehouse.approval.v1.FlowStepPreview
-	(*FlowTie)(nil),                   // 13: gatehouse.approval.v1.FlowTie
-	(*SimulateFlowsRequest)(nil),      // 14: gatehouse.approval.v1.SimulateFlowsRequest
-	(*SimulateFlowsResponse)(nil),     // 15: gatehouse.approval.v1.SimulateFlowsResponse
-	(*SimulatedItem)(nil),             // 16: gatehouse.approval.v1.SimulatedItem
-	(*ConsideredFlow)(nil),            // 17: gatehouse.approval.v1.ConsideredFlow
-	(*ReplayFlowRequest)(nil),         // 18: gatehouse.approval.v1.ReplayFlowRequest
-	(*ReplayFlowResponse)(nil),        // 19: gatehouse.approval.v1.ReplayFlowResponse
-	(*ReplayedItem)(nil),              // 20: gatehouse.approval.v1.ReplayedItem
-	(*ReplayedDecision)(nil),          // 21: gatehouse.approval.v1.ReplayedDecision
-	(*LookUpRoutesRequest)(nil),       // 22: gatehouse.approval.v1.LookUpRoutesRequest
-	(*LookUpRoutesResponse)(nil),      // 23: gatehouse.approval.v1.LookUpRoutesResponse
-	(*DeleteFlowRequest)(nil),         // 24: gatehouse.approval.v1.DeleteFlowRequest
-	(*DeleteFlowResponse)(nil),        // 25: gatehouse.approval.v1.DeleteFlowResponse
-	(*PreviewDeleteFlowRequest)(nil),  // 26: gatehouse.approval.v1.PreviewDeleteFlowRequest
-	(*PreviewDeleteFlowResponse)(nil), // 27: gatehouse.approval.v1.PreviewDeleteFlowResponse
-	(*FlowRequest)(nil),               // 28: gatehouse.approval.v1.FlowRequest
-	(*PreviewUpdateFlowRequest)(nil),  // 29: gatehouse.approval.v1.PreviewUpdateFlowRequest
-	(*PreviewUpdateFlowResponse)(nil), // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse
-	(*ListTasksRequest)(nil),          // 31: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),         // 32: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),        // 33: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),       // 34: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),           // 35: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),          // 36: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),       // 37: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil),      // 38: gatehouse.approval.v1.ReassignTaskResponse
-	(*RemindReviewersRequest)(nil),    // 39: gatehouse.approval.v1.RemindReviewersRequest
-	(*RemindReviewersResponse)(nil),   // 40: gatehouse.approval.v1.RemindReviewersResponse
-	nil,                               // 41: gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
-	(FlowTrigger)(0),                  // 42: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),               // 43: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),              // 44: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),                 // 45: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),                  // 46: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),       // 47: google.protobuf.Duration
-	(*FlowRequesters)(nil),            // 48: gatehouse.approval.v1.FlowRequesters
-	(UnmatchAction)(0),                // 49: gatehouse.approval.v1.UnmatchAction
-	(*FlowField)(nil),                 // 50: gatehouse.approval.v1.FlowField
-	(*WeeklyHours)(nil),               // 51: gatehouse.approval.v1.WeeklyHours
-	(*Flow)(nil),                      // 52: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil),     // 53: google.protobuf.FieldMask
-	(*v11.Person)(nil),                // 54: gatehouse.identity.v1.Person
-	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
-	(*v1.Route)(nil),                  // 56: gatehouse.request.v1.Route
-	(*v1.Request)(nil),                // 57: gatehouse.request.v1.Request
-	(FlowRequests)(0),                 // 58: gatehouse.approval.v1.FlowRequests
-	(FlowMatches)(0),                  // 59: gatehouse.approval.v1.FlowMatches
-	(TaskState)(0),                    // 60: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                      // 61: gatehouse.approval.v1.Task
+	(TaskDecision)(0),                 // 0: gatehouse.approval.v1.TaskDecision
+	(*FlowInput)(nil),                 // 1: gatehouse.approval.v1.FlowInput
+	(*CreateFlowRequest)(nil),         // 2: gatehouse.approval.v1.CreateFlowRequest
+	(*CreateFlowResponse)(nil),        // 3: gatehouse.approval.v1.CreateFlowResponse
+	(*GetFlowRequest)(nil),            // 4: gatehouse.approval.v1.GetFlowRequest
+	(*GetFlowResponse)(nil),           // 5: gatehouse.approval.v1.GetFlowResponse
+	(*ListFlowsRequest)(nil),          // 6: gatehouse.approval.v1.ListFlowsRequest
+	(*ListFlowsResponse)(nil),         // 7: gatehouse.approval.v1.ListFlowsResponse
+	(*UpdateFlowRequest)(nil),         // 8: gatehouse.approval.v1.UpdateFlowRequest
+	(*UpdateFlowResponse)(nil),        // 9: gatehouse.approval.v1.UpdateFlowResponse
+	(*FlowDraft)(nil),                 // 10: gatehouse.approval.v1.FlowDraft
+	(*PreviewFlowRequest)(nil),        // 11: gatehouse.approval.v1.PreviewFlowRequest
+	(*PreviewFlowResponse)(nil),       // 12: gatehouse.approval.v1.PreviewFlowResponse
+	(*FlowStepPreview)(nil),           // 13: gatehouse.approval.v1.FlowStepPreview
+	(*FlowTie)(nil),                   // 14: gatehouse.approval.v1.FlowTie
+	(*SimulateFlowsRequest)(nil),      // 15: gatehouse.approval.v1.SimulateFlowsRequest
+	(*SimulateFlowsResponse)(nil),     // 16: gatehouse.approval.v1.SimulateFlowsResponse
+	(*SimulatedItem)(nil),             // 17: gatehouse.approval.v1.SimulatedItem
+	(*ConsideredFlow)(nil),            // 18: gatehouse.approval.v1.ConsideredFlow
+	(*ReplayFlowRequest)(nil),         // 19: gatehouse.approval.v1.ReplayFlowRequest
+	(*ReplayFlowResponse)(nil),        // 20: gatehouse.approval.v1.ReplayFlowResponse
+	(*ReplayedItem)(nil),              // 21: gatehouse.approval.v1.ReplayedItem
+	(*ReplayedDecision)(nil),          // 22: gatehouse.approval.v1.ReplayedDecision
+	(*LookUpRoutesRequest)(nil),       // 23: gatehouse.approval.v1.LookUpRoutesRequest
+	(*LookUpRoutesResponse)(nil),      // 24: gatehouse.approval.v1.LookUpRoutesResponse
+	(*DeleteFlowRequest)(nil),         // 25: gatehouse.approval.v1.DeleteFlowRequest
+	(*DeleteFlowResponse)(nil),        // 26: gatehouse.approval.v1.DeleteFlowResponse
+	(*PreviewDeleteFlowRequest)(nil),  // 27: gatehouse.approval.v1.PreviewDeleteFlowRequest
+	(*PreviewDeleteFlowResponse)(nil), // 28: gatehouse.approval.v1.PreviewDeleteFlowResponse
+	(*FlowRequest)(nil),               // 29: gatehouse.approval.v1.FlowRequest
+	(*PreviewUpdateFlowRequest)(nil),  // 30: gatehouse.approval.v1.PreviewUpdateFlowRequest
+	(*PreviewUpdateFlowResponse)(nil), // 31: gatehouse.approval.v1.PreviewUpdateFlowResponse
+	(*ListTasksRequest)(nil),          // 32: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),         // 33: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),        // 34: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),       // 35: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),           // 36: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),          // 37: gatehouse.approval.v1.DenyTaskResponse
+	(*BatchDecideTasksRequest)(nil),   // 38: gatehouse.approval.v1.BatchDecideTasksRequest
+	(*DecidedTask)(nil),               // 39: gatehouse.approval.v1.DecidedTask
+	(*BatchDecideTasksResponse)(nil),  // 40: gatehouse.approval.v1.BatchDecideTasksResponse
+	(*TaskResult)(nil),                // 41: gatehouse.approval.v1.TaskResult
+	(*ReassignTaskRequest)(nil),       // 42: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),      // 43: gatehouse.approval.v1.ReassignTaskResponse
+	(*RemindReviewersRequest)(nil),    // 44: gatehouse.approval.v1.RemindReviewersRequest
+	(*RemindReviewersResponse)(nil),   // 45: gatehouse.approval.v1.RemindReviewersResponse
+	nil,                               // 46: gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
+	(FlowTrigger)(0),                  // 47: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),               // 48: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),              // 49: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),                 // 50: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),                  // 51: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),       // 52: google.protobuf.Duration
+	(*FlowRequesters)(nil),            // 53: gatehouse.approval.v1.FlowRequesters
+	(UnmatchAction)(0),                // 54: gatehouse.approval.v1.UnmatchAction
+	(*FlowField)(nil),                 // 55: gatehouse.approval.v1.FlowField
+	(*WeeklyHours)(nil),               // 56: gatehouse.approval.v1.WeeklyHours
+	(*Flow)(nil),                      // 57: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 58: google.protobuf.FieldMask
+	(*v11.Person)(nil),                // 59: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 60: google.protobuf.Timestamp
+	(*v1.Route)(nil),                  // 61: gatehouse.request.v1.Route
+	(*v1.Request)(nil),                // 62: gatehouse.request.v1.Request
+	(FlowRequests)(0),                 // 63: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 64: gatehouse.approval.v1.FlowMatches
+	(TaskState)(0),                    // 65: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 66: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	42, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	43, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	44, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	45, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	46, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	47, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	48, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	49, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	47, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
-	50, // 9: gatehouse.approval.v1.FlowInput.fields:type_name -> gatehouse.approval.v1.FlowField
-	51, // 10: gatehouse.approval.v1.FlowInput.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
-	47, // 11: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
-	0,  // 12: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	52, // 13: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	52, // 14: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	52, // 15: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	52, // 16: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	53, // 17: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	52, // 18: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	0,  // 19: gatehouse.approval.v1.FlowDraft.flow:type_name -> gatehouse.approval.v1.FlowInput
-	9,  // 20: gatehouse.approval.v1.PreviewFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
-	12, // 21: gatehouse.approval.v1.PreviewFlowResponse.steps:type_name -> gatehouse.approval.v1.FlowStepPreview
-	13, // 22: gatehouse.approval.v1.PreviewFlowResponse.ties:type_name -> gatehouse.approval.v1.FlowTie
-	54, // 23: gatehouse.approval.v1.FlowStepPreview.reviewers:type_name -> gatehouse.identity.v1.Person
-	54, // 24: gatehouse.approval.v1.FlowTie.example_user:type_name -> gatehouse.identity.v1.Person
-	9,  // 25: gatehouse.approval.v1.SimulateFlowsRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
-	43, // 26: gatehouse.approval.v1.SimulateFlowsRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	55, // 27: gatehouse.approval.v1.SimulateFlowsRequest.create_time:type_name -> google.protobuf.Timestamp
-	55, // 28: gatehouse.approval.v1.SimulateFlowsRequest.until:type_name -> google.protobuf.Timestamp
-	41, // 29: gatehouse.approval.v1.SimulateFlowsRequest.fields:type_name -> gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
-	16, // 30: gatehouse.approval.v1.SimulateFlowsResponse.items:type_name -> gatehouse.approval.v1.SimulatedItem
-	56, // 31: gatehouse.approval.v1.SimulatedItem.route:type_name -> gatehouse.request.v1.Route
-	17, // 32: gatehouse.approval.v1.SimulatedItem.considered:type_name -> gatehouse.approval.v1.ConsideredFlow
-	9,  // 33: gatehouse.approval.v1.ReplayFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
-	20, // 34: gatehouse.approval.v1.ReplayFlowResponse.items:type_name -> gatehouse.approval.v1.ReplayedItem
-	43, // 35: gatehouse.approval.v1.ReplayedItem.kind:type_name -> gatehouse.request.v1.RequestKind
-	54, // 36: gatehouse.approval.v1.ReplayedItem.beneficiary:type_name -> gatehouse.identity.v1.Person
-	55, // 37: gatehouse.approval.v1.ReplayedItem.create_time:type_name -> google.protobuf.Timestamp
-	54, // 38: gatehouse.approval.v1.ReplayedItem.decided_by:type_name -> gatehouse.identity.v1.Person
-	21, // 39: gatehouse.approval.v1.ReplayedItem.before:type_name -> gatehouse.approval.v1.ReplayedDecision
-	21, // 40: gatehouse.approval.v1.ReplayedItem.after:type_name -> gatehouse.approval.v1.ReplayedDecision
-	56, // 41: gatehouse.approval.v1.ReplayedDecision.route:type_name -> gatehouse.request.v1.Route
-	57, // 42: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
-	56, // 43: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
-	58, // 44: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	59, // 45: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	52, // 46: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	28, // 47: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	54, // 48: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	43, // 49: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	54, // 50: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	54, // 51: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	55, // 52: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	52, // 53: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	53, // 54: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	52, // 55: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	54, // 56: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	54, // 57: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	60, // 58: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	61, // 59: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	61, // 60: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	61, // 61: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	61, // 62: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	55, // 63: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
-	1,  // 64: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 65: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 66: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 67: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	29, // 68: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	26, // 69: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	10, // 70: gatehouse.approval.v1.FlowService.PreviewFlow:input_type -> gatehouse.approval.v1.PreviewFlowRequest
-	14, // 71: gatehouse.approval.v1.FlowService.SimulateFlows:input_type -> gatehouse.approval.v1.SimulateFlowsRequest
-	18, // 72: gatehouse.approval.v1.FlowService.ReplayFlow:input_type -> gatehouse.approval.v1.ReplayFlowRequest
-	22, // 73: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
-	24, // 74: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	31, // 75: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	33, // 76: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	35, // 77: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	37, // 78: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	39, // 79: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
-	2,  // 80: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 81: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 82: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 83: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	30, // 84: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	27, // 85: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	11, // 86: gatehouse.approval.v1.FlowService.PreviewFlow:output_type -> gatehouse.approval.v1.PreviewFlowResponse
-	15, // 87: gatehouse.approval.v1.FlowService.SimulateFlows:output_type -> gatehouse.approval.v1.SimulateFlowsResponse
-	19, // 88: gatehouse.approval.v1.FlowService.ReplayFlow:output_type -> gatehouse.approval.v1.ReplayFlowResponse
-	23, // 89: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
-	25, // 90: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	32, // 91: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	34, // 92: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	36, // 93: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	38, // 94: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	40, // 95: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
-	80, // [80:96] is the sub-list for method output_type
-	64, // [64:80] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	47, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	48, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	49, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	50, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	51, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	52, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	53, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	54, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	52, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
+	55, // 9: gatehouse.approval.v1.FlowInput.fields:type_name -> gatehouse.approval.v1.FlowField
+	56, // 10: gatehouse.approval.v1.FlowInput.weekly_hours:type_name -> gatehouse.approval.v1.WeeklyHours
+	52, // 11: gatehouse.approval.v1.FlowInput.decide_within:type_name -> google.protobuf.Duration
+	1,  // 12: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
+	57, // 13: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	57, // 14: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	57, // 15: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	57, // 16: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	58, // 17: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 18: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	1,  // 19: gatehouse.approval.v1.FlowDraft.flow:type_name -> gatehouse.approval.v1.FlowInput
+	10, // 20: gatehouse.approval.v1.PreviewFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	13, // 21: gatehouse.approval.v1.PreviewFlowResponse.steps:type_name -> gatehouse.approval.v1.FlowStepPreview
+	14, // 22: gatehouse.approval.v1.PreviewFlowResponse.ties:type_name -> gatehouse.approval.v1.FlowTie
+	59, // 23: gatehouse.approval.v1.FlowStepPreview.reviewers:type_name -> gatehouse.identity.v1.Person
+	59, // 24: gatehouse.approval.v1.FlowTie.example_user:type_name -> gatehouse.identity.v1.Person
+	10, // 25: gatehouse.approval.v1.SimulateFlowsRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	48, // 26: gatehouse.approval.v1.SimulateFlowsRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	60, // 27: gatehouse.approval.v1.SimulateFlowsRequest.create_time:type_name -> google.protobuf.Timestamp
+	60, // 28: gatehouse.approval.v1.SimulateFlowsRequest.until:type_name -> google.protobuf.Timestamp
+	46, // 29: gatehouse.approval.v1.SimulateFlowsRequest.fields:type_name -> gatehouse.approval.v1.SimulateFlowsRequest.FieldsEntry
+	17, // 30: gatehouse.approval.v1.SimulateFlowsResponse.items:type_name -> gatehouse.approval.v1.SimulatedItem
+	61, // 31: gatehouse.approval.v1.SimulatedItem.route:type_name -> gatehouse.request.v1.Route
+	18, // 32: gatehouse.approval.v1.SimulatedItem.considered:type_name -> gatehouse.approval.v1.ConsideredFlow
+	10, // 33: gatehouse.approval.v1.ReplayFlowRequest.draft:type_name -> gatehouse.approval.v1.FlowDraft
+	21, // 34: gatehouse.approval.v1.ReplayFlowResponse.items:type_name -> gatehouse.approval.v1.ReplayedItem
+	48, // 35: gatehouse.approval.v1.ReplayedItem.kind:type_name -> gatehouse.request.v1.RequestKind
+	59, // 36: gatehouse.approval.v1.ReplayedItem.beneficiary:type_name -> gatehouse.identity.v1.Person
+	60, // 37: gatehouse.approval.v1.ReplayedItem.create_time:type_name -> google.protobuf.Timestamp
+	59, // 38: gatehouse.approval.v1.ReplayedItem.decided_by:type_name -> gatehouse.identity.v1.Person
+	22, // 39: gatehouse.approval.v1.ReplayedItem.before:type_name -> gatehouse.approval.v1.ReplayedDecision
+	22, // 40: gatehouse.approval.v1.ReplayedItem.after:type_name -> gatehouse.approval.v1.ReplayedDecision
+	61, // 41: gatehouse.approval.v1.ReplayedDecision.route:type_name -> gatehouse.request.v1.Route
+	62, // 42: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
+	61, // 43: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
+	63, // 44: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	64, // 45: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	57, // 46: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	29, // 47: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	59, // 48: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	48, // 49: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	59, // 50: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	59, // 51: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	60, // 52: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	57, // 53: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	58, // 54: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 55: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	59, // 56: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	59, // 57: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	65, // 58: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	66, // 59: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	66, // 60: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	66, // 61: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	0,  // 62: gatehouse.approval.v1.BatchDecideTasksRequest.decision:type_name -> gatehouse.approval.v1.TaskDecision
+	39, // 63: gatehouse.approval.v1.BatchDecideTasksRequest.tasks:type_name -> gatehouse.approval.v1.DecidedTask
+	41, // 64: gatehouse.approval.v1.BatchDecideTasksResponse.results:type_name -> gatehouse.approval.v1.TaskResult
+	66, // 65: gatehouse.approval.v1.TaskResult.task:type_name -> gatehouse.approval.v1.Task
+	66, // 66: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	60, // 67: gatehouse.approval.v1.RemindReviewersResponse.next_time:type_name -> google.protobuf.Timestamp
+	2,  // 68: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	4,  // 69: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	6,  // 70: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	8,  // 71: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	30, // 72: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	27, // 73: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	11, // 74: gatehouse.approval.v1.FlowService.PreviewFlow:input_type -> gatehouse.approval.v1.PreviewFlowRequest
+	15, // 75: gatehouse.approval.v1.FlowService.SimulateFlows:input_type -> gatehouse.approval.v1.SimulateFlowsRequest
+	19, // 76: gatehouse.approval.v1.FlowService.ReplayFlow:input_type -> gatehouse.approval.v1.ReplayFlowRequest
+	23, // 77: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
+	25, // 78: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	32, // 79: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	34, // 80: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	36, // 81: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	38, // 82: gatehouse.approval.v1.TaskService.BatchDecideTasks:input_type -> gatehouse.approval.v1.BatchDecideTasksRequest
+	42, // 83: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	44, // 84: gatehouse.approval.v1.TaskService.RemindReviewers:input_type -> gatehouse.approval.v1.RemindReviewersRequest
+	3,  // 85: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	5,  // 86: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	7,  // 87: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	9,  // 88: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	31, // 89: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	28, // 90: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	12, // 91: gatehouse.approval.v1.FlowService.PreviewFlow:output_type -> gatehouse.approval.v1.PreviewFlowResponse
+	16, // 92: gatehouse.approval.v1.FlowService.SimulateFlows:output_type -> gatehouse.approval.v1.SimulateFlowsResponse
+	20, // 93: gatehouse.approval.v1.FlowService.ReplayFlow:output_type -> gatehouse.approval.v1.ReplayFlowResponse
+	24, // 94: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
+	26, // 95: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	33, // 96: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	35, // 97: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	37, // 98: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	40, // 99: gatehouse.approval.v1.TaskService.BatchDecideTasks:output_type -> gatehouse.approval.v1.BatchDecideTasksResponse
+	43, // 100: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	45, // 101: gatehouse.approval.v1.TaskService.RemindReviewers:output_type -> gatehouse.approval.v1.RemindReviewersResponse
+	85, // [85:102] is the sub-list for method output_type
+	68, // [68:85] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -3458,13 +3796,14 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   42,
+			NumEnums:      1,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_gatehouse_approval_v1_approval_service_proto_goTypes,
 		DependencyIndexes: file_gatehouse_approval_v1_approval_service_proto_depIdxs,
+		EnumInfos:         file_gatehouse_approval_v1_approval_service_proto_enumTypes,
 		MessageInfos:      file_gatehouse_approval_v1_approval_service_proto_msgTypes,
 	}.Build()
 	File_gatehouse_approval_v1_approval_service_proto = out.File

@@ -645,11 +645,12 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	TaskService_ListTasks_FullMethodName       = "/gatehouse.approval.v1.TaskService/ListTasks"
-	TaskService_ApproveTask_FullMethodName     = "/gatehouse.approval.v1.TaskService/ApproveTask"
-	TaskService_DenyTask_FullMethodName        = "/gatehouse.approval.v1.TaskService/DenyTask"
-	TaskService_ReassignTask_FullMethodName    = "/gatehouse.approval.v1.TaskService/ReassignTask"
-	TaskService_RemindReviewers_FullMethodName = "/gatehouse.approval.v1.TaskService/RemindReviewers"
+	TaskService_ListTasks_FullMethodName        = "/gatehouse.approval.v1.TaskService/ListTasks"
+	TaskService_ApproveTask_FullMethodName      = "/gatehouse.approval.v1.TaskService/ApproveTask"
+	TaskService_DenyTask_FullMethodName         = "/gatehouse.approval.v1.TaskService/DenyTask"
+	TaskService_BatchDecideTasks_FullMethodName = "/gatehouse.approval.v1.TaskService/BatchDecideTasks"
+	TaskService_ReassignTask_FullMethodName     = "/gatehouse.approval.v1.TaskService/ReassignTask"
+	TaskService_RemindReviewers_FullMethodName  = "/gatehouse.approval.v1.TaskService/RemindReviewers"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -680,6 +681,12 @@ type TaskServiceClient interface {
 	// DenyTask denies the items of item_ids, which ends these; the others of the request
 	// go on. Same rules as ApproveTask; a reason is needed.
 	DenyTask(ctx context.Context, in *DenyTaskRequest, opts ...grpc.CallOption) (*DenyTaskResponse, error)
+	// BatchDecideTasks approves or denies several tasks of the caller, each by itself: one
+	// that is refused holds up none of the others, and its result says why, with the reasons
+	// of ApproveTask and DenyTask. A repeated call decides nothing twice: what the caller has
+	// decided so already is answered as decided. INVALID_ARGUMENT on comment: REASON_MISSING
+	// if tasks are denied without a reason; on decisions: TASK_TWICE.
+	BatchDecideTasks(ctx context.Context, in *BatchDecideTasksRequest, opts ...grpc.CallOption) (*BatchDecideTasksResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
 	// FAILED_PRECONDITION, REVIEWER_CONCERNED. Only to somebody who sees what it is
@@ -737,6 +744,16 @@ func (c *taskServiceClient) DenyTask(ctx context.Context, in *DenyTaskRequest, o
 	return out, nil
 }
 
+func (c *taskServiceClient) BatchDecideTasks(ctx context.Context, in *BatchDecideTasksRequest, opts ...grpc.CallOption) (*BatchDecideTasksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchDecideTasksResponse)
+	err := c.cc.Invoke(ctx, TaskService_BatchDecideTasks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *taskServiceClient) ReassignTask(ctx context.Context, in *ReassignTaskRequest, opts ...grpc.CallOption) (*ReassignTaskResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReassignTaskResponse)
@@ -785,6 +802,12 @@ type TaskServiceServer interface {
 	// DenyTask denies the items of item_ids, which ends these; the others of the request
 	// go on. Same rules as ApproveTask; a reason is needed.
 	DenyTask(context.Context, *DenyTaskRequest) (*DenyTaskResponse, error)
+	// BatchDecideTasks approves or denies several tasks of the caller, each by itself: one
+	// that is refused holds up none of the others, and its result says why, with the reasons
+	// of ApproveTask and DenyTask. A repeated call decides nothing twice: what the caller has
+	// decided so already is answered as decided. INVALID_ARGUMENT on comment: REASON_MISSING
+	// if tasks are denied without a reason; on decisions: TASK_TWICE.
+	BatchDecideTasks(context.Context, *BatchDecideTasksRequest) (*BatchDecideTasksResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
 	// FAILED_PRECONDITION, REVIEWER_CONCERNED. Only to somebody who sees what it is
@@ -820,6 +843,9 @@ func (UnimplementedTaskServiceServer) ApproveTask(context.Context, *ApproveTaskR
 }
 func (UnimplementedTaskServiceServer) DenyTask(context.Context, *DenyTaskRequest) (*DenyTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DenyTask not implemented")
+}
+func (UnimplementedTaskServiceServer) BatchDecideTasks(context.Context, *BatchDecideTasksRequest) (*BatchDecideTasksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchDecideTasks not implemented")
 }
 func (UnimplementedTaskServiceServer) ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReassignTask not implemented")
@@ -902,6 +928,24 @@ func _TaskService_DenyTask_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_BatchDecideTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchDecideTasksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).BatchDecideTasks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_BatchDecideTasks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).BatchDecideTasks(ctx, req.(*BatchDecideTasksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TaskService_ReassignTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReassignTaskRequest)
 	if err := dec(in); err != nil {
@@ -956,6 +1000,10 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DenyTask",
 			Handler:    _TaskService_DenyTask_Handler,
+		},
+		{
+			MethodName: "BatchDecideTasks",
+			Handler:    _TaskService_BatchDecideTasks_Handler,
 		},
 		{
 			MethodName: "ReassignTask",

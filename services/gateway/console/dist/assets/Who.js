@@ -1,1 +1,1 @@
-import{Hn as e,Pn as t,ur as n}from"./index.js";var r=n();function i({id:n}){let i=t.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:n}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(e,{to:`/admin/people/$id`,params:{id:n},children:i?.displayName??n})}export{i as t};
+import{Fn as e,Un as t,dr as n}from"./index.js";var r=n();function i({id:n}){let i=e.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:n}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(t,{to:`/admin/people/$id`,params:{id:n},children:i?.displayName??n})}export{i as t};

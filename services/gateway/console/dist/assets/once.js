@@ -1,1 +1,1 @@
-import{n as e}from"./rolldown-runtime.js";import{pr as t}from"./index.js";var n=e(t(),1);function r(){let e=(0,n.useRef)(void 0);return{idFor(t){return e.current?.words!==t&&(e.current={words:t,id:crypto.randomUUID()}),e.current.id},sent(){e.current=void 0}}}export{r as t};
+import{n as e}from"./rolldown-runtime.js";import{mr as t}from"./index.js";var n=e(t(),1);function r(){let e=(0,n.useRef)(void 0);return{idFor(t){return e.current?.words!==t&&(e.current={words:t,id:crypto.randomUUID()}),e.current.id},sent(){e.current=void 0}}}export{r as t};

@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { AccessRequest, RequestSummary, Task } from "@/api/client";
 import { useMyProgress } from "@/api/progress";
@@ -17,8 +18,23 @@ export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName"
   request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string; fields?: AccessRequest["fields"] };
 };
 
+/** Says what a task is about, and for whom. */
+export function useTaskName() {
+  const about = useAbout();
+  return (task: TaskSummary) => {
+    const items = task.request?.items?.filter((i) => task.itemIds?.includes(i.id ?? "")) ?? [];
+    return `${about({ items, hiddenItemCount: task.request?.hiddenItemCount ?? 0 })}, ${task.request?.beneficiary?.displayName}`;
+  };
+}
+
+interface Props {
+  task: TaskSummary;
+  /** Stands before it, such as a box to select it. */
+  before?: ReactNode;
+}
+
 /** A task in a list, with the decision. */
-export function TaskLine({ task }: { task: TaskSummary }) {
+export function TaskLine({ task, before }: Props) {
   const { t } = useTranslation();
   const about = useAbout();
   const request = task.request;
@@ -29,6 +45,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
   const risks = [...new Set(shown.map((i) => i.entitlementRisk))];
   return (
     <Row>
+      {before}
       <AppIconOf id={shown[0]?.appId} name={shown[0]?.appName} />
       <div className="what">
         <Link to="/requests/$id" params={{ id: task.requestId ?? "" }}>
