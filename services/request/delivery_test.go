@@ -399,7 +399,7 @@ func TestFlowMatched(t *testing.T) {
 		r.GetFlowVersion() != 2 || r.GetUntil().AsTime().Sub(r.GetCreateTime().AsTime()) != time.Hour {
 		t.Errorf("made %v", r)
 	}
-	if got := w.get(t, r); !proto.Equal(got, r) {
+	if got := asTold(w.get(t, r)); !proto.Equal(got, r) {
 		t.Errorf("emitted\n%v, reads\n%v", r, got)
 	}
 	// Ben sees it among his own.

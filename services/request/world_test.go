@@ -344,6 +344,13 @@ func (w *world) get(t testing.TB, r *requestv1.Request) *requestv1.Request {
 	return out.GetRequest()
 }
 
+// asTold is a request as events have it: without what is computed for who looks.
+func asTold(r *requestv1.Request) *requestv1.Request {
+	out := proto.CloneOf(r)
+	out.Progress, out.MyProgress, out.RequiredActions = nil, nil, nil
+	return out
+}
+
 // wantState fails unless a request and its items are in the states.
 func (w *world) wantState(t testing.TB, r *requestv1.Request, state requestv1.RequestState, items ...requestv1.ItemState) *requestv1.Request {
 	t.Helper()
