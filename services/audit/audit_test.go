@@ -581,8 +581,7 @@ func TestReportInEveryFormat(t *testing.T) {
 }
 
 // B-AUD-01: whatever its size.
-func TestBigTrail(t *testing.T) {
-	t.Parallel()
+func TestBigTrail(t *testing.T) { //nolint:paralleltest // it takes much of the machine, and the calls of others time out beside it
 	w := start(t)
 	const n = 5000
 	r := w.request()
