@@ -77,6 +77,8 @@ test("an app says what it is, and is found by that and by what it gives", () =>
     await dialog(admin.page).getByRole("link", { name: gems.name }).waitFor();
     await dialog(admin.page).getByRole("button", { name: "End the access and delete" }).click();
     await dialog(admin.page).waitFor({ state: "hidden" });
+    await page.reload();
+    await page.getByText("Bring your loupe.").waitFor();
     await page.getByRole("definition").getByRole("link", { name: sso.name }).waitFor({ state: "hidden" });
     assert.deepEqual(wrong, []);
     assert.deepEqual(admin.wrong, []);
