@@ -80,7 +80,7 @@ test("what waits for somebody is shown with what helps to decide it, and how muc
     await asked.getByRole("button", { name: "Approve", exact: true }).click();
     const dialog = page.getByRole("dialog");
     assert.equal(await dialog.getByRole("textbox").inputValue(), "she has learned it");
-    await dialog.getByRole("button", { name: "Approve" }).click();
+    await dialog.getByRole("button", { name: "Approve", exact: true }).click();
     await page.getByRole("region", { name: "What has happened" }).getByText("she has learned it").waitFor();
     assert.equal(await page.getByRole("region", { name: "Comments" }).getByText("she has learned it").count(), 0);
     await main.getByText("1 of 3 · 33 %").waitFor();
@@ -97,7 +97,7 @@ test("what waits for somebody is shown with what helps to decide it, and how muc
     await shot(approver.page, "narrow");
     await next.getByLabel("Comment with your action").fill("welcome");
     await next.getByRole("button", { name: "Approve", exact: true }).click();
-    await approver.page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+    await approver.page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
     await approver.page.getByText("2 of 3 · 67 %").waitFor();
     await approver.page.getByText("1 of 2 · 50 %").waitFor();
     await approver.page.getByRole("region", { name: "To be done by you" }).waitFor();

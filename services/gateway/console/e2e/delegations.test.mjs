@@ -70,7 +70,7 @@ test("who goes on holiday delegates, and has it back when they end that", () =>
     const task = (why) => decides.page.getByRole("listitem").filter({ hasText: why });
     await task("before the holiday").getByText(`on behalf of ${boss.name}`).waitFor();
     await task("during the holiday").getByRole("button", { name: "Approve", exact: true }).click();
-    await decides.page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+    await decides.page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
     await decides.page.getByRole("dialog").waitFor({ state: "hidden" });
     const waits = await signedIn(browser, pia.name, `/requests/${second}`);
     await waits.page.getByText(`${stand.name} on behalf of ${boss.name} approved step Manager`).waitFor();

@@ -111,10 +111,10 @@ test("a manager asks for one of their people, decides about others, and sees wha
 
     // Two decide at the same moment: the other is told what happened.
     const second = await signedIn(browser, sven.name, "/tasks");
-    await task(second.page, "to fire pots").getByRole("button", { name: "Approve" }).click();
+    await task(second.page, "to fire pots").getByRole("button", { name: "Approve", exact: true }).click();
     await second.page.getByRole("dialog").getByRole("textbox").fill("for me too");
     await decide(approver.page, task(approver.page, "to fire pots"), "Approve", "welcome");
-    await second.page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+    await second.page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
     await second.page.getByText(/already, by Lea Form/).waitFor();
 
     // What is approved is done by hand, by who runs the app.

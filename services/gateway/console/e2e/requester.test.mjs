@@ -50,9 +50,9 @@ test("access is asked for, approved by two people, used and given back", () =>
         await reviewer.page.getByText("since when?").first().waitFor();
         await reviewer.page.getByText("Being decided").first().waitFor();
       }
-      await reviewer.page.getByRole("button", { name: "Approve" }).click();
+      await reviewer.page.getByRole("button", { name: "Approve", exact: true }).click();
       await reviewer.page.getByLabel("Comment (may be empty)").fill(comment);
-      await reviewer.page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+      await reviewer.page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
       await reviewer.page.getByRole("dialog").waitFor({ state: "hidden" });
       assert.deepEqual(reviewer.wrong, []);
       await reviewer.page.context().close();
